@@ -1,0 +1,79 @@
+//! Typed names: topics and stores that know what they hold.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::codec::Json;
+use crate::record::TopicName;
+
+/// A topic with keys `K` and values `V`, written with codec `C`. A constant, made once in one
+/// place; everybody who reads or writes the topic uses it.
+pub struct Topic<K, V, C = Json> {
+    name: TopicName,
+    types: PhantomData<fn() -> (K, V, C)>,
+}
+
+impl<K, V, C> Topic<K, V, C> {
+    /// The topic of this name.
+    pub const fn new(name: &'static str) -> Self {
+        Topic { name: TopicName::new(name), types: PhantomData }
+    }
+
+    /// Its name.
+    pub const fn name(&self) -> TopicName {
+        self.name
+    }
+}
+
+impl<K, V, C> fmt::Debug for Topic<K, V, C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Topic({})", self.name)
+    }
+}
+
+/// The name of a state store, unique within its topology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreName(&'static str);
+
+impl StoreName {
+    /// The store of this name.
+    pub const fn new(name: &'static str) -> Self {
+        StoreName(name)
+    }
+
+    /// The name.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for StoreName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0)
+    }
+}
+
+/// A key-value store with keys `K` and values `V`, written with codec `C`. Each task has its own
+/// part of it: the keys of its partition.
+pub struct Store<K, V, C = Json> {
+    name: StoreName,
+    types: PhantomData<fn() -> (K, V, C)>,
+}
+
+impl<K, V, C> Store<K, V, C> {
+    /// The store of this name.
+    pub const fn new(name: &'static str) -> Self {
+        Store { name: StoreName::new(name), types: PhantomData }
+    }
+
+    /// Its name.
+    pub const fn name(&self) -> StoreName {
+        self.name
+    }
+}
+
+impl<K, V, C> fmt::Debug for Store<K, V, C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Store({})", self.name)
+    }
+}
