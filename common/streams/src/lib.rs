@@ -1,17 +1,29 @@
 //! A small streams runtime.
 #![warn(missing_docs)]
 
+pub mod cloud_event;
 mod codec;
 mod commit;
+mod context;
+pub mod dead_letter;
+mod error;
+mod overlay;
 mod partitioner;
 mod record;
 mod state;
 mod step;
+mod tables;
+mod task;
+mod task_state;
 mod time;
 mod topic;
+mod topology;
+mod window;
 
 pub use codec::{CloudEvents, Codec, DecodeError, Encoded, Event, Json, Key, json_bytes};
 pub use commit::{CommitBatch, CommitOutcome, CommitPosition, StoreChange, TaskCommit};
+pub use context::{Context, ProcessError, Record, Tick};
+pub use error::Error;
 pub use partitioner::partition_for_key;
 pub use record::{
     ConsumedRecord, Headers, Offset, Partition, ProducedRecord, TopicName, TopicPartition,
@@ -20,5 +32,9 @@ pub use state::{KeyRange, StateError, StateReader};
 pub use step::{
     Assignment, Fetched, Restored, StateBacking, Step, StepResult, StoreWrite, TaskPositions,
 };
+pub use tables::{TableEntry, Tables};
+pub use task::{Progress, Task};
 pub use time::Timestamp;
 pub use topic::{Store, StoreName, Topic};
+pub use topology::{Origin, Topology, TopologyBuilder, TopologyError};
+pub use window::{Session, SessionKey, SessionStore, SessionWindows};

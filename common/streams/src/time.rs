@@ -4,6 +4,19 @@ use std::fmt;
 use std::ops::{Add, Sub};
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+/// RFC 3339 with milliseconds.
+const MILLISECONDS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+/// 0000-01-01T00:00:00.000Z.
+const MIN_RFC3339_MILLIS: i64 = -62_167_219_200_000;
+/// 9999-12-31T23:59:59.999Z.
+const MAX_RFC3339_MILLIS: i64 = 253_402_300_799_999;
 
 /// A point in time, in milliseconds since the Unix epoch (UTC).
 ///
@@ -26,6 +39,24 @@ impl Timestamp {
     /// Milliseconds since the epoch.
     pub const fn as_millis(self) -> i64 {
         self.0
+    }
+
+    /// The text form in RFC 3339, UTC, with milliseconds. Outside the years 0 to 9999, which RFC
+    /// 3339 cannot write, the nearest time inside.
+    pub fn to_rfc3339(self) -> String {
+        let millis = self.0.clamp(MIN_RFC3339_MILLIS, MAX_RFC3339_MILLIS);
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+            .ok()
+            .and_then(|time| time.format(MILLISECONDS).ok())
+            .unwrap_or_default()
+    }
+
+    /// The time of an RFC 3339 text, whatever its offset; below a millisecond it is cut off.
+    /// `None` where the text is no such time.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
+        i64::try_from(millis).ok().map(Timestamp)
     }
 
     /// Milliseconds from `earlier` to `self`; 0 where `earlier` is the later one.
@@ -60,6 +91,26 @@ impl fmt::Display for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_written_and_read_in_rfc_3339() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_767_323_045_678, "2026-01-02T03:04:05.678Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (MIN_RFC3339_MILLIS, "0000-01-01T00:00:00.000Z"),
+            (MAX_RFC3339_MILLIS, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(Timestamp::from_millis(millis).to_rfc3339(), text);
+            assert_eq!(Timestamp::from_rfc3339(text), Some(Timestamp::from_millis(millis)));
+        }
+        assert_eq!(Timestamp::from_millis(i64::MAX).to_rfc3339(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(
+            Timestamp::from_rfc3339("2026-01-02T04:04:05.6789+01:00"),
+            Some(Timestamp::from_millis(1_767_323_045_678))
+        );
+        assert_eq!(Timestamp::from_rfc3339("2026-01-02"), None);
+    }
 
     #[test]
     fn the_time_since_a_later_point_is_zero() {

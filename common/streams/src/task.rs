@@ -1,0 +1,388 @@
+//! A task: one topology on one partition. A plain state machine: records and ticks in, one
+//! [`TaskCommit`] a batch out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::codec::DecodeError;
+use crate::commit::TaskCommit;
+use crate::context::{Context, Input as ProcessInput, ProcessError, Tick};
+use crate::dead_letter;
+use crate::error::Error;
+use crate::overlay::Overlay;
+use crate::record::{ConsumedRecord, Offset, Partition, ProducedRecord, TopicName, TopicPartition};
+use crate::state::{KeyRange, StateError, StateReader};
+use crate::tables::Tables;
+use crate::task_state;
+use crate::topology::{Handler, Node, Origin, Rejection, TASK_STORE, Topology, Trigger};
+
+/// How far a call of [`Task::process`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing is left to take for now.
+    Drained,
+    /// There is more to take.
+    More,
+    /// A processor wants the tables caught up. The batch was given up, its records are to be taken
+    /// again; those of that source wait for [`Task::tables_caught_up`].
+    TablesBehind,
+}
+
+/// One topology on one partition.
+#[derive(Debug)]
+pub struct Task {
+    topology: Arc<Topology>,
+    partition: Partition,
+    partitions: u32,
+    inputs: Vec<Input>,
+    ticks: u64,
+    batch: Option<Batch>,
+}
+
+/// One source of the task.
+#[derive(Debug)]
+struct Input {
+    topic: TopicName,
+    /// The position after the last record fetched.
+    fetched: Offset,
+    /// The position after the last record taken.
+    taken: Offset,
+    buffer: VecDeque<ConsumedRecord>,
+    /// Whether its records wait for the tables.
+    held: bool,
+    /// Records before this were fetched before the tables were last caught up.
+    tables_current_until: Offset,
+}
+
+/// What a batch has come to so far, and what it takes to give it up.
+#[derive(Debug)]
+struct Batch {
+    overlay: Overlay,
+    outputs: Vec<ProducedRecord>,
+    taken: Vec<(usize, ConsumedRecord)>,
+    positions_before: Vec<Offset>,
+    ticks_before: u64,
+    input_bytes: usize,
+}
+
+impl Task {
+    /// The task of a partition, going on from the positions of its sources (0 where missing) and
+    /// its committed state.
+    ///
+    /// # Errors
+    /// [`Error`] where its state cannot be read.
+    pub fn new(
+        topology: Arc<Topology>,
+        partition: Partition,
+        partitions: u32,
+        positions: &BTreeMap<TopicName, Offset>,
+        state: &dyn StateReader,
+    ) -> Result<Self, Error> {
+        let inputs = topology
+            .sources()
+            .map(|topic| {
+                let position = positions.get(&topic).copied().unwrap_or_default();
+                Input {
+                    topic,
+                    fetched: position,
+                    taken: position,
+                    buffer: VecDeque::new(),
+                    held: false,
+                    tables_current_until: Offset(0),
+                }
+            })
+            .collect();
+        let ticks = task_state::read_ticks(state, partition)?;
+        Ok(Task { topology, partition, partitions, inputs, ticks, batch: None })
+    }
+
+    /// Its partition.
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// Where each source is to be fetched next, for those that have nothing buffered.
+    pub fn fetch_positions(&self) -> impl Iterator<Item = (TopicPartition, Offset)> + '_ {
+        self.inputs
+            .iter()
+            .filter(|input| input.buffer.is_empty())
+            .map(|input| (TopicPartition::new(input.topic, self.partition), input.fetched))
+    }
+
+    /// The position after the last record taken of a source, the open batch included.
+    pub fn taken(&self, topic: TopicName) -> Option<Offset> {
+        self.inputs.iter().find(|input| input.topic == topic).map(|input| input.taken)
+    }
+
+    /// The position after the last committed record of a source.
+    pub fn committed(&self, topic: TopicName) -> Option<Offset> {
+        let index = self.inputs.iter().position(|input| input.topic == topic)?;
+        match &self.batch {
+            Some(batch) => Some(batch.positions_before[index]),
+            None => Some(self.inputs[index].taken),
+        }
+    }
+
+    /// Gives the task a record that was fetched for it.
+    pub fn push(&mut self, record: ConsumedRecord) {
+        if let Some(input) = self.inputs.iter_mut().find(|input| input.topic == record.source.topic)
+        {
+            input.fetched = input.fetched.max(record.offset.next());
+            input.buffer.push_back(record);
+        }
+    }
+
+    /// Moves a source over offsets that hold no record. What was taken moves with it only when
+    /// nothing is left to take before.
+    pub fn advance(&mut self, topic: TopicName, position: Offset) {
+        let idle = self.batch.is_none();
+        if let Some(input) = self.inputs.iter_mut().find(|input| input.topic == topic) {
+            input.fetched = input.fetched.max(position);
+            if idle && input.buffer.is_empty() {
+                input.taken = input.fetched;
+            }
+        }
+    }
+
+    /// Whether a timer of the task has something to wait for.
+    ///
+    /// # Errors
+    /// [`StateError`] where its store cannot be read.
+    pub fn wants_tick(&self, state: &dyn StateReader) -> Result<bool, StateError> {
+        for node in self.topology.timers() {
+            if let Trigger::Timer { while_not_empty } = node.trigger
+                && !state.range(self.partition, while_not_empty, &KeyRange::all(), 1)?.is_empty()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether everything before these ends has been taken.
+    pub fn has_taken(&self, ends: &BTreeMap<TopicPartition, Offset>) -> bool {
+        self.inputs.iter().all(|input| {
+            ends.get(&TopicPartition::new(input.topic, self.partition))
+                .is_none_or(|end| input.taken >= *end)
+        })
+    }
+
+    /// Notes that the tables now hold whatever was committed when the records fetched until then
+    /// were fetched, and lets those that waited for it go on.
+    pub fn tables_caught_up(&mut self, fetched_until: &[(TopicName, Offset)]) {
+        for input in &mut self.inputs {
+            if let Some((_, offset)) = fetched_until.iter().find(|(topic, _)| *topic == input.topic)
+            {
+                input.tables_current_until = input.tables_current_until.max(*offset);
+                input.held = false;
+            }
+        }
+    }
+
+    /// Up to where each source was fetched.
+    pub fn fetched(&self) -> Vec<(TopicName, Offset)> {
+        self.inputs.iter().map(|input| (input.topic, input.fetched)).collect()
+    }
+
+    /// Takes at most `records_max` records into the open batch.
+    ///
+    /// # Errors
+    /// [`Error`] where a processor fails.
+    pub fn process(
+        &mut self,
+        records_max: usize,
+        state: &dyn StateReader,
+        tables: &Tables,
+    ) -> Result<Progress, Error> {
+        for _ in 0..records_max {
+            let Some(index) = self.next_input() else { return Ok(Progress::Drained) };
+            let Some(record) = self.inputs[index].buffer.pop_front() else { break };
+            let offset = record.offset;
+            let outcome = self.take_record(index, &record, state, tables);
+            let batch = self.open_batch();
+            batch.input_bytes += record.size_bytes();
+            batch.taken.push((index, record));
+            match outcome {
+                Ok(()) => self.inputs[index].taken = offset.next(),
+                Err(ProcessError::TablesBehind) => {
+                    self.inputs[index].held = true;
+                    self.aborted();
+                    return Ok(Progress::TablesBehind);
+                }
+                Err(source) => {
+                    let processor = self.topology.streams()[index].name;
+                    return Err(Error::Process { processor, partition: self.partition, source });
+                }
+            }
+        }
+        let more = self.next_input().is_some();
+        Ok(if more { Progress::More } else { Progress::Drained })
+    }
+
+    /// The source whose next record comes first by (timestamp, topic, offset), among those that
+    /// have one and do not wait.
+    fn next_input(&self) -> Option<usize> {
+        self.inputs
+            .iter()
+            .enumerate()
+            .filter(|(_, input)| !input.held)
+            .filter_map(|(index, input)| {
+                let next = input.buffer.front()?;
+                Some(((next.timestamp, input.topic, next.offset), index))
+            })
+            .min()
+            .map(|(_, index)| index)
+    }
+
+    fn take_record(
+        &mut self,
+        index: usize,
+        record: &ConsumedRecord,
+        state: &dyn StateReader,
+        tables: &Tables,
+    ) -> Result<(), ProcessError> {
+        let tables_current = record.offset < self.inputs[index].tables_current_until;
+        let topology = Arc::clone(&self.topology);
+        let node = &topology.streams()[index];
+        let Handler::Record(handler) = &node.handler else { return Ok(()) };
+        let mut context =
+            self.context(&topology, node, ProcessInput::Record(record), state, tables);
+        context.tables_current = tables_current;
+        match handler(&mut context, record) {
+            Ok(()) => Ok(()),
+            Err(Rejection::Process(error)) => Err(error),
+            Err(Rejection::Bad(error)) => {
+                self.take_bad_record(node, record, &error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends a record that cannot be decoded to the dead letters, or passes over it.
+    fn take_bad_record(&mut self, node: &Node, record: &ConsumedRecord, error: &DecodeError) {
+        let internal = matches!(node.trigger, Trigger::Stream { origin: Origin::Internal, .. });
+        if internal && matches!(error, DecodeError::UnknownType(_)) {
+            return;
+        }
+        let letter = dead_letter::of(record, error, self.topology.dead_letters(), self.partitions);
+        let batch = self.open_batch();
+        batch.outputs.push(letter);
+        if internal {
+            let (key, value) = task_state::bad_record(record, error);
+            batch.overlay.set(TASK_STORE, key, Some(value));
+        }
+    }
+
+    /// Takes a tick, into the open batch.
+    ///
+    /// # Errors
+    /// [`Error`] where a processor fails.
+    pub fn tick(
+        &mut self,
+        timestamp: crate::time::Timestamp,
+        state: &dyn StateReader,
+        tables: &Tables,
+    ) -> Result<(), Error> {
+        let number = self.ticks + 1;
+        self.open_batch();
+        self.ticks = number;
+        let tick = Tick { number, timestamp };
+        let topology = Arc::clone(&self.topology);
+        for node in topology.timers() {
+            let Handler::Tick(handler) = &node.handler else { continue };
+            let mut context =
+                self.context(&topology, node, ProcessInput::Tick(tick), state, tables);
+            handler(&mut context, tick).map_err(|source| Error::Process {
+                processor: node.name,
+                partition: self.partition,
+                source,
+            })?;
+        }
+        let (key, value) = task_state::ticks(number);
+        self.open_batch().overlay.set(TASK_STORE, key, Some(value));
+        Ok(())
+    }
+
+    fn context<'a>(
+        &'a mut self,
+        topology: &'a Topology,
+        node: &'a Node,
+        input: ProcessInput<'a>,
+        state: &'a dyn StateReader,
+        tables: &'a Tables,
+    ) -> Context<'a> {
+        let (partition, partitions, ticks) = (self.partition, self.partitions, self.ticks);
+        let batch = self.open_batch();
+        Context {
+            topology,
+            node,
+            partition,
+            partitions,
+            input,
+            ticks,
+            tables,
+            tables_current: false,
+            state,
+            overlay: &mut batch.overlay,
+            outputs: &mut batch.outputs,
+            forwarded: 0,
+            event_time: None,
+        }
+    }
+
+    fn open_batch(&mut self) -> &mut Batch {
+        let (inputs, ticks) = (&self.inputs, self.ticks);
+        self.batch.get_or_insert_with(|| Batch {
+            overlay: Overlay::default(),
+            outputs: Vec::new(),
+            taken: Vec::new(),
+            positions_before: inputs.iter().map(|input| input.taken).collect(),
+            ticks_before: ticks,
+            input_bytes: 0,
+        })
+    }
+
+    /// How many records the open batch has taken, and about how many bytes they are.
+    pub fn batch_size(&self) -> (usize, usize) {
+        self.batch.as_ref().map_or((0, 0), |batch| (batch.taken.len(), batch.input_bytes))
+    }
+
+    /// What the open batch comes to, to be committed. The batch stays open until
+    /// [`Task::committed_batch`] or [`Task::aborted`].
+    pub fn prepare_commit(&mut self) -> Option<TaskCommit> {
+        let batch = self.batch.as_mut()?;
+        Some(TaskCommit {
+            partition: self.partition,
+            outputs: std::mem::take(&mut batch.outputs),
+            changes: std::mem::take(&mut batch.overlay).into_changes(),
+            offsets: self.inputs.iter().map(|input| (input.topic, input.taken)).collect(),
+        })
+    }
+
+    /// Closes the open batch: it holds.
+    pub fn committed_batch(&mut self) {
+        self.batch = None;
+    }
+
+    /// Gives the open batch up: its records are taken again.
+    pub fn aborted(&mut self) {
+        let Some(batch) = self.batch.take() else { return };
+        self.ticks = batch.ticks_before;
+        for (input, before) in self.inputs.iter_mut().zip(batch.positions_before) {
+            input.taken = before;
+        }
+        for (index, record) in batch.taken.into_iter().rev() {
+            self.inputs[index].buffer.push_front(record);
+        }
+    }
+
+    /// The records that could not be decoded although they come from one of our own services.
+    ///
+    /// # Errors
+    /// [`StateError`] where the store cannot be read.
+    pub fn bad_records(&self, state: &dyn StateReader) -> Result<Vec<(Bytes, Bytes)>, StateError> {
+        task_state::bad_records(state, self.partition)
+    }
+}
