@@ -1,0 +1,164 @@
+//! Which crate of the workspace may use which.
+//!
+//! ```text
+//! streams <- eventlog <- shell <- services <- quickstart, e2e-tests
+//!    ^----------'-------- sim
+//!    '------ events <--------------'
+//! ```
+//!
+//! Each arrow that is absent here is one thing that a change cannot break.
+
+use crate::violation::Violation;
+
+/// The crates that hold one service each.
+pub const SERVICES: [&str; 4] =
+    ["orders-service", "inventory-service", "fraud-service", "payments-service"];
+
+/// Pure crates, and the outside crates that would let time, threads or sockets into them.
+const PURE: [&str; 2] = ["streams", "events"];
+const IMPURE: [&str; 3] = ["tokio", "axum", "hyper"];
+
+/// A crate of the workspace, as its manifest tells.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// The package name.
+    pub name: String,
+    /// The folder from the workspace root, with `/` on every system.
+    pub folder: String,
+    /// All direct dependencies, of any kind.
+    pub dependencies: Vec<Dependency>,
+}
+
+/// A direct dependency.
+#[derive(Debug, Clone)]
+pub struct Dependency {
+    /// The package name.
+    pub name: String,
+    /// Whether only tests use it.
+    pub for_tests: bool,
+}
+
+/// Dependencies that go against the arrows.
+pub fn wrong_arrows(packages: &[Package]) -> Vec<Violation> {
+    let is_ours = |name: &str| packages.iter().any(|package| package.name == name);
+    let mut violations = Vec::new();
+    for package in packages {
+        for dependency in &package.dependencies {
+            let (from, to) = (package.name.as_str(), dependency.name.as_str());
+            let message = if is_ours(to) && !may_use(from, to, dependency.for_tests) {
+                format!("`{from}` may not use `{to}`: turn the arrow round, or hand the value in")
+            } else if PURE.contains(&from) && IMPURE.contains(&to) {
+                format!("`{from}` is pure and may not use `{to}`: leave it to `shell`")
+            } else {
+                continue;
+            };
+            violations.push(Violation::new(format!("{}/Cargo.toml", package.folder), 1, message));
+        }
+    }
+    violations
+}
+
+/// The arrows. A crate may use itself in its tests, which is how they switch on its features.
+fn may_use(from: &str, to: &str, for_tests: bool) -> bool {
+    let is_service = |name| SERVICES.contains(&name);
+    match from {
+        _ if from == to => for_tests,
+        "e2e-tests" => to != "tidy",
+        _ if matches!(to, "e2e-tests" | "tidy" | "quickstart") => false,
+        "quickstart" => true,
+        _ if is_service(to) => false,
+        "eventlog" | "events" => to == "streams",
+        "shell" | "sim" => matches!(to, "streams" | "eventlog"),
+        _ if is_service(from) => for_tests || matches!(to, "events" | "streams" | "shell"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, dependencies: &[(&str, bool)]) -> Package {
+        let dependencies = dependencies
+            .iter()
+            .map(|(name, for_tests)| Dependency { name: (*name).to_owned(), for_tests: *for_tests })
+            .collect();
+        Package { name: name.to_owned(), folder: format!("some/{name}"), dependencies }
+    }
+
+    /// The workspace with each crate that is not among `packages` free of dependencies.
+    fn found(packages: &[Package]) -> Vec<String> {
+        let names = ["tidy", "streams", "eventlog", "events", "shell", "sim", "quickstart"];
+        let mut all = packages.to_vec();
+        for name in names.into_iter().chain(SERVICES).chain(["e2e-tests"]) {
+            if all.iter().all(|package| package.name != name) {
+                all.push(package(name, &[]));
+            }
+        }
+        wrong_arrows(&all).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_drawn_arrow_is_allowed() {
+        let of_a_service = [("events", false), ("streams", false), ("shell", false)];
+
+        let violations = found(&[
+            package("streams", &[("serde", false), ("streams", true)]),
+            package("eventlog", &[("streams", false)]),
+            package("events", &[("streams", false)]),
+            package("shell", &[("streams", false), ("eventlog", false), ("tokio", false)]),
+            package("sim", &[("streams", false), ("eventlog", false)]),
+            package("orders-service", &of_a_service),
+            package("quickstart", &[("orders-service", false), ("eventlog", false)]),
+            package("e2e-tests", &[("quickstart", false), ("sim", false)]),
+        ]);
+
+        assert_eq!(violations, [""; 0]);
+    }
+
+    #[test]
+    fn an_arrow_that_is_not_drawn_is_found_in_its_manifest() {
+        let violations = found(&[package("streams", &[("eventlog", false)])]);
+
+        assert_eq!(
+            violations,
+            ["some/streams/Cargo.toml:1: `streams` may not use `eventlog`: \
+              turn the arrow round, or hand the value in"]
+        );
+    }
+
+    #[test]
+    fn each_absent_arrow_is_found() {
+        let absent = [
+            ("streams", "events"),
+            ("eventlog", "events"),
+            ("events", "eventlog"),
+            ("shell", "events"),
+            ("sim", "shell"),
+            ("sim", "events"),
+            ("orders-service", "eventlog"),
+            ("orders-service", "fraud-service"),
+            ("shell", "orders-service"),
+            ("quickstart", "e2e-tests"),
+            ("tidy", "streams"),
+            ("streams", "streams"),
+            ("streams", "tokio"),
+            ("events", "axum"),
+        ];
+        for (from, to) in absent {
+            assert_eq!(found(&[package(from, &[(to, false)])]).len(), 1, "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn a_service_tests_itself_on_common_crates_and_on_no_other_service() {
+        assert_eq!(found(&[package("orders-service", &[("eventlog", true)])]), [""; 0]);
+        assert_eq!(found(&[package("orders-service", &[("fraud-service", true)])]).len(), 1);
+        assert_eq!(found(&[package("streams", &[("tokio", true)])]).len(), 1);
+    }
+
+    #[test]
+    fn a_crate_without_a_place_in_the_picture_may_use_nothing_of_ours() {
+        assert_eq!(found(&[package("newcomer", &[("streams", false)])]).len(), 1);
+    }
+}
