@@ -1,8 +1,31 @@
-//! The log under the runtime: the contract and the embedded implementation.
+//! The log under the runtime.
+//!
+//! What goes in: batches of records, store changes and offsets, each of which becomes visible as
+//! a whole or not at all. What comes out: records in order, state, and the word that a commit is
+//! on disk. In reading order:
+//!
+//! - `log`: the contract: [`Log`], [`Session`], [`RequestLog`], and what they promise.
+//! - `error`: what can go wrong.
+//! - `core`: the log in memory as a plain state machine, made of `topics` and their `tail`s,
+//!   `group`s with their `memtable`s, and those `waiting` for durability.
+//! - `memory`: that core behind the contract, for tests.
 #![warn(missing_docs)]
 
+mod budget;
+mod core;
 mod error;
+mod group;
 mod log;
+mod memory;
+mod memtable;
+mod tail;
+mod topics;
+mod waiting;
 
+pub use core::{Commit, Core, Wakers};
 pub use error::Error;
+pub use group::SessionId;
 pub use log::*;
+pub use memory::{MemoryLog, MemorySession};
+pub use memtable::StorePartition;
+pub use waiting::Due;

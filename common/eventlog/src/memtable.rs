@@ -1,0 +1,168 @@
+//! State stores in memory: the changes that a store below does not have yet.
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use streams::{KeyRange, Partition, StoreName};
+
+/// The newest changes of one store in one partition: key to value, `None` for deleted.
+pub(crate) type MemTable = BTreeMap<Bytes, Option<Bytes>>;
+
+/// About what an entry costs beside its bytes.
+const ENTRY_BYTES: usize = 128;
+
+/// One partition of one store.
+pub type StorePartition = (StoreName, Partition);
+
+/// The stores of one group: changes that a checkpoint is being made of, and those made since,
+/// which hide the former, as both hide what lies below.
+#[derive(Debug, Default)]
+pub(crate) struct MemTables {
+    active: BTreeMap<StorePartition, MemTable>,
+    /// Shared with the checkpoint, which reads it without holding up commits.
+    frozen: Arc<BTreeMap<StorePartition, MemTable>>,
+}
+
+/// What memory knows of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// It has this value, or `None`: it was deleted.
+    Changed(Option<Bytes>),
+    /// Nothing: what lies below holds.
+    Unchanged,
+}
+
+impl MemTables {
+    /// Makes a change, and returns by how many bytes the memory in use grew.
+    pub(crate) fn put(&mut self, store: StorePartition, key: Bytes, value: Option<Bytes>) -> isize {
+        let entry_bytes = ENTRY_BYTES + key.len();
+        let value_bytes = value.as_ref().map_or(0, Bytes::len);
+        let replaced = self.active.entry(store).or_default().insert(key, value);
+        match replaced {
+            Some(former) => value_bytes as isize - former.map_or(0, |value| value.len()) as isize,
+            None => (entry_bytes + value_bytes) as isize,
+        }
+    }
+
+    pub(crate) fn get(&self, store: StorePartition, key: &[u8]) -> Known {
+        let in_generation = |generation: &BTreeMap<StorePartition, MemTable>| {
+            generation.get(&store).and_then(|table| table.get(key)).cloned()
+        };
+        match in_generation(&self.active).or_else(|| in_generation(&self.frozen)) {
+            Some(value) => Known::Changed(value),
+            None => Known::Unchanged,
+        }
+    }
+
+    /// The changed keys in a range, in order, up to the one with which `limit` of them have a
+    /// value: enough to find the first `limit` entries of the store, whatever lies below.
+    pub(crate) fn range(
+        &self,
+        store: StorePartition,
+        range: &KeyRange,
+        limit: usize,
+    ) -> Vec<(Bytes, Option<Bytes>)> {
+        let empty = MemTable::new();
+        let active = self.active.get(&store).unwrap_or(&empty);
+        let frozen = self.frozen.get(&store).unwrap_or(&empty);
+        let mut found = Vec::new();
+        let mut with_value = 0;
+        for (key, value) in newest_first(entries(active, range), entries(frozen, range)) {
+            if with_value == limit {
+                break;
+            }
+            with_value += usize::from(value.is_some());
+            found.push((key.clone(), value.clone()));
+        }
+        found
+    }
+
+    /// Sets the changes made so far apart for a checkpoint. There must be no other one under way.
+    pub(crate) fn freeze(&mut self) -> Arc<BTreeMap<StorePartition, MemTable>> {
+        assert!(self.frozen.is_empty(), "the checkpoint before has been released");
+        self.frozen = Arc::new(std::mem::take(&mut self.active));
+        Arc::clone(&self.frozen)
+    }
+
+    /// Forgets the frozen changes, which lie below by now.
+    pub(crate) fn release(&mut self) {
+        self.frozen = Arc::default();
+    }
+}
+
+/// The entries of a range of keys.
+fn entries<'table>(
+    table: &'table MemTable,
+    range: &KeyRange,
+) -> impl Iterator<Item = (&'table Bytes, &'table Option<Bytes>)> + use<'table> {
+    // An upper end below the lower one is an empty range here, and a panic of the map's.
+    let is_empty = range.until.as_ref().is_some_and(|until| *until <= range.from);
+    let until = range.until.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+    let found = (!is_empty).then(|| table.range::<Bytes, _>((Bound::Included(&range.from), until)));
+    found.into_iter().flatten()
+}
+
+/// Two sorted sequences as one; where both have a key, the newer one's entry.
+fn newest_first<Key: Ord, Value>(
+    newer: impl Iterator<Item = (Key, Value)>,
+    older: impl Iterator<Item = (Key, Value)>,
+) -> impl Iterator<Item = (Key, Value)> {
+    let mut newer = newer.peekable();
+    let mut older = older.peekable();
+    std::iter::from_fn(move || {
+        skip_hidden(&mut newer, &mut older);
+        match (newer.peek(), older.peek()) {
+            (Some((newer_key, _)), Some((older_key, _))) if older_key < newer_key => older.next(),
+            (Some(_), _) => newer.next(),
+            (None, _) => older.next(),
+        }
+    })
+}
+
+/// Passes over an older entry that a newer one hides.
+fn skip_hidden<Key: Ord, Value>(
+    newer: &mut Peekable<impl Iterator<Item = (Key, Value)>>,
+    older: &mut Peekable<impl Iterator<Item = (Key, Value)>>,
+) {
+    if let (Some((newer_key, _)), Some((older_key, _))) = (newer.peek(), older.peek())
+        && newer_key == older_key
+    {
+        older.next();
+    }
+}
+
+/// The first `limit` entries of a store, from the changes in memory as [`MemTables::range`] gave
+/// them and the entries of the same range below, in order.
+///
+/// # Errors
+/// The first error that `below` gives.
+pub(crate) fn merged<Error>(
+    changes: Vec<(Bytes, Option<Bytes>)>,
+    below: impl Iterator<Item = Result<(Bytes, Bytes), Error>>,
+    limit: usize,
+) -> Result<Vec<(Bytes, Bytes)>, Error> {
+    let mut changes = changes.into_iter().peekable();
+    let mut entries = Vec::new();
+    for entry in below {
+        let (key, value) = entry?;
+        while entries.len() < limit
+            && let Some((changed_key, change)) = changes.next_if(|(changed, _)| *changed < key)
+        {
+            entries.extend(change.map(|value| (changed_key, value)));
+        }
+        if entries.len() == limit {
+            return Ok(entries);
+        }
+        match changes.next_if(|(changed, _)| *changed == key) {
+            Some((_, change)) => entries.extend(change.map(|value| (key, value))),
+            None => entries.push((key, value)),
+        }
+    }
+    let rest = changes.filter_map(|(key, value)| value.map(|value| (key, value)));
+    let missing = limit.saturating_sub(entries.len());
+    entries.extend(rest.take(missing));
+    Ok(entries)
+}

@@ -1,0 +1,82 @@
+//! The topics of a log and their partitions.
+
+use std::collections::BTreeMap;
+
+use streams::{Offset, Partition, TopicName, TopicPartition};
+
+use crate::error::Error;
+use crate::log::TopicConfig;
+use crate::tail::Tail;
+
+/// A topic and the newest records of its partitions.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) config: TopicConfig,
+    pub(crate) tails: Vec<Tail>,
+}
+
+/// All topics.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    partitions: u32,
+    all: Vec<Topic>,
+    by_name: BTreeMap<TopicName, usize>,
+}
+
+impl Topics {
+    pub(crate) fn new(configs: Vec<TopicConfig>, partitions: u32) -> Self {
+        assert!(partitions > 0, "a topic has at least one partition");
+        let tails = || (0..partitions).map(|_| Tail::default()).collect();
+        let all: Vec<Topic> =
+            configs.into_iter().map(|config| Topic { config, tails: tails() }).collect();
+        let by_name =
+            all.iter().enumerate().map(|(index, topic)| (topic.config.name, index)).collect();
+        Topics { partitions, all, by_name }
+    }
+
+    pub(crate) fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Topic> {
+        self.all.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Topic> {
+        self.all.iter_mut()
+    }
+
+    pub(crate) fn index_of(&self, topic: TopicName) -> Result<usize, Error> {
+        self.by_name.get(&topic).copied().ok_or(Error::UnknownTopic(topic))
+    }
+
+    /// A partition; one beyond the number of partitions is a topic that is not there.
+    pub(crate) fn partition(&self, of: TopicPartition) -> Result<&Tail, Error> {
+        let topic = &self.all[self.index_of(of.topic)?];
+        topic.tails.get(of.partition.0 as usize).ok_or(Error::UnknownTopic(of.topic))
+    }
+
+    pub(crate) fn partition_mut(&mut self, of: TopicPartition) -> Result<&mut Tail, Error> {
+        let index = self.index_of(of.topic)?;
+        let tail = self.all[index].tails.get_mut(of.partition.0 as usize);
+        tail.ok_or(Error::UnknownTopic(of.topic))
+    }
+
+    /// A partition, where its records from `position` on are here.
+    pub(crate) fn readable(&self, of: TopicPartition, position: Offset) -> Result<&Tail, Error> {
+        let tail = self.partition(of)?;
+        if position < tail.base() || position > tail.end() {
+            return Err(Error::OutOfRange { of, position });
+        }
+        Ok(tail)
+    }
+}
+
+impl Topic {
+    /// Its partitions, with their numbers.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = (TopicPartition, &Tail)> {
+        let name = self.config.name;
+        let of = move |number| TopicPartition::new(name, Partition(number));
+        (0..).map(of).zip(&self.tails)
+    }
+}
