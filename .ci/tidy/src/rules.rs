@@ -119,8 +119,14 @@ fn uncertain_word(source: &Source, at: usize) -> Option<String> {
     let name = source.tokens[at].text.as_str();
     let (_, advice) = UNCERTAIN.into_iter().find(|(word, _)| *word == name)?;
     let is_module = name.starts_with(char::is_lowercase) && name != "async";
-    let is_meant = !is_module || follows(source, at, &["std", ":", ":"]);
+    let is_meant = !is_module || is_of_std(source, at);
     is_meant.then(|| format!("`{name}` in a rule file: {advice}"))
+}
+
+/// Whether the token is `x` in `std::x` or in `std::{a, x}`.
+fn is_of_std(source: &Source, at: usize) -> bool {
+    let named = |at| follows(source, at, &["std", ":", ":"]);
+    named(at) || enclosing_bracket(source, at).is_some_and(named)
 }
 
 /// Whether the token is the first name of a path of two names or more.
@@ -137,20 +143,33 @@ fn follows(source: &Source, at: usize, pattern: &[&str]) -> bool {
     at >= pattern.len() && matches(&source.tokens[at - pattern.len()..at], pattern)
 }
 
-/// Whether the innermost open bracket before the token, or one around that, is an attribute's.
-fn in_attribute(source: &Source, at: usize) -> bool {
-    let mut closed = 0_usize;
-    for before in (0..at).rev() {
-        match source.tokens[before].text.as_str() {
-            "}" | ";" if closed == 0 => return false,
-            "]" | ")" | "}" => closed += 1,
-            "[" if closed == 0 && follows(source, before, &["#"]) => return true,
-            "[" if closed == 0 && follows(source, before, &["#", "!"]) => return true,
-            "[" | "(" | "{" => closed = closed.saturating_sub(1),
-            _ => {}
+/// Whether the token stands inside `#[...]` or `#![...]`.
+fn in_attribute(source: &Source, mut at: usize) -> bool {
+    while let Some(open) = enclosing_bracket(source, at) {
+        let is_attribute = follows(source, open, &["#"]) || follows(source, open, &["#", "!"]);
+        if source.tokens[open].text == "[" && is_attribute {
+            return true;
         }
+        at = open;
     }
     false
+}
+
+/// The position of the innermost bracket that is open at the token.
+fn enclosing_bracket(source: &Source, at: usize) -> Option<usize> {
+    let mut closed = 0_usize;
+    (0..at).rev().find(|before| match source.tokens[*before].text.as_str() {
+        ")" | "]" | "}" => {
+            closed += 1;
+            false
+        }
+        "(" | "[" | "{" if closed == 0 => true,
+        "(" | "[" | "{" => {
+            closed -= 1;
+            false
+        }
+        _ => false,
+    })
 }
 
 #[cfg(test)]
@@ -223,9 +242,10 @@ mod tests {
     #[test]
     fn clocks_files_and_random_orders_are_found() {
         let text = "use std::collections::HashMap;\nasync fn a() {}\nuse std::time::Instant;\n\
-                    fn b() { std::fs::read(\"c\"); }\nfn c(env: u8) -> u8 { env }";
+                    fn b() { std::fs::read(\"c\"); }\nfn c(env: u8) -> u8 { env }\n\
+                    use std::{fmt::{self}, net};\nuse events::{env, fs};";
 
-        assert_eq!(found(text), [1, 2, 3, 4]);
+        assert_eq!(found(text), [1, 2, 3, 4, 6]);
     }
 
     #[test]
