@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use streams::{StateError, TopicName, TopicPartition, Offset};
+use streams::{Offset, StateError, TopicName, TopicPartition};
 
 /// What can go wrong with a log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

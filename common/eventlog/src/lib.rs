@@ -9,9 +9,12 @@
 //! - `core`: the log in memory as a plain state machine, made of `topics` and their `tail`s,
 //!   `group`s with their `memtable`s, and those `waiting` for durability.
 //! - `memory`: that core behind the contract, for tests.
+//! - `contract` (feature `test-util`): the suite that every implementation must pass.
 #![warn(missing_docs)]
 
 mod budget;
+#[cfg(any(test, feature = "test-util"))]
+pub mod contract;
 mod core;
 mod error;
 mod group;

@@ -174,3 +174,27 @@ impl Session for MemorySession {
         call(due);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::LogFactory;
+
+    struct InMemory;
+
+    impl LogFactory for InMemory {
+        type Log = MemoryLog;
+
+        fn make(&self, topics: Vec<TopicConfig>, partitions: u32) -> MemoryLog {
+            MemoryLog::new(topics, partitions)
+        }
+
+        fn restart(&self, _: MemoryLog) -> Option<MemoryLog> {
+            None
+        }
+
+        fn housekeeping(&self, _: &MemoryLog) {}
+    }
+
+    crate::contract_tests!(InMemory);
+}

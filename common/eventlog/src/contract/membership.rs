@@ -1,0 +1,65 @@
+//! Assignment and fencing.
+
+use streams::{CommitBatch, CommitOutcome, Partition, TaskCommit};
+
+use super::fixture::{Fixture, LogFactory, PARTITIONS, at, block_on, keys, record, task};
+use crate::log::{RequestLog, Session};
+
+/// Every partition has one owner among the sessions of a group, also after one has left.
+pub fn partitions_are_shared_out_and_passed_on(factory: &impl LogFactory) {
+    let fixture = Fixture::new(factory);
+    let mut first = fixture.only_session();
+    let alone = first.session.assignment().expect("an answer");
+    assert_eq!(alone.partitions, (0..PARTITIONS).map(Partition).collect::<Vec<_>>());
+
+    let mut second = fixture.join();
+    let mut all = first.until_it_owns(2);
+    all.extend(second.until_it_owns(2));
+    all.sort_unstable();
+    assert_eq!(all, alone.partitions);
+    let shared = first.session.assignment().expect("an answer");
+    assert!(shared.generation > alone.generation);
+
+    drop(first);
+    assert_eq!(second.until_it_owns(PARTITIONS as usize), alone.partitions);
+}
+
+/// A commit for a partition that another session owns by now is refused; what the session still
+/// owns, it can commit.
+pub fn a_former_owner_is_fenced(factory: &impl LogFactory) {
+    let fixture = Fixture::new(factory);
+    let mut former = fixture.only_session();
+    let mut other = fixture.join();
+    let kept = former.until_it_owns(2);
+    let lost = other.until_it_owns(2);
+    let output = |text| vec![record(at(fixture.levels, 0), text)];
+
+    let late = TaskCommit { outputs: output("late"), ..task(lost[0].0) };
+    let outcome = former.session.commit(CommitBatch { tasks: vec![late] });
+    assert_eq!(outcome, CommitOutcome::Fenced);
+
+    former.session.open().expect("a new start is possible");
+    former.commit(vec![TaskCommit { outputs: output("kept"), ..task(kept[0].0) }]);
+    other.commit(vec![TaskCommit { outputs: output("new"), ..task(lost[0].0) }]);
+    assert_eq!(keys(&other.read(&[at(fixture.levels, 0)], 2)), ["kept", "new"]);
+}
+
+/// A waker is called for new records on the session's partitions of its sources, and when its
+/// partitions change.
+pub fn sessions_are_woken_for_records_and_assignments(factory: &impl LogFactory) {
+    let fixture = Fixture::new(factory);
+    let mut session = fixture.only_session();
+    let of = at(fixture.requests, 3);
+    session.woken.try_iter().for_each(drop);
+
+    block_on(fixture.log.append(record(of, "request"))).expect("the log takes it");
+    session.woken.recv().expect("the waker lives as long as the session");
+    assert_eq!(keys(&session.read(&[of], 1)), ["request"]);
+
+    session.woken.try_iter().for_each(drop);
+    let other = fixture.join();
+    session.woken.recv().expect("the waker lives as long as the session");
+    session.until_it_owns(2);
+    drop(other);
+    session.until_it_owns(PARTITIONS as usize);
+}
