@@ -9,6 +9,7 @@ pub mod dead_letter;
 mod error;
 mod overlay;
 mod partitioner;
+mod query;
 mod record;
 mod state;
 mod step;
@@ -19,12 +20,14 @@ mod time;
 mod topic;
 mod topology;
 mod window;
+mod worker;
 
 pub use codec::{CloudEvents, Codec, DecodeError, Encoded, Event, Json, Key, json_bytes};
 pub use commit::{CommitBatch, CommitOutcome, CommitPosition, StoreChange, TaskCommit};
 pub use context::{Context, ProcessError, Record, Tick};
 pub use error::Error;
 pub use partitioner::partition_for_key;
+pub use query::{Answer, Condition, Query, QueryId, QueryOutcome};
 pub use record::{
     ConsumedRecord, Headers, Offset, Partition, ProducedRecord, TopicName, TopicPartition,
 };
@@ -38,3 +41,4 @@ pub use time::Timestamp;
 pub use topic::{Store, StoreName, Topic};
 pub use topology::{Origin, Topology, TopologyBuilder, TopologyError};
 pub use window::{Session, SessionKey, SessionStore, SessionWindows};
+pub use worker::{Worker, WorkerHealth};

@@ -56,6 +56,14 @@ struct Input {
     tables_current_until: Offset,
 }
 
+impl Input {
+    /// Notes that the record at this offset, the first of the buffer until now, was taken. Behind
+    /// the last one lies nothing up to where the source was fetched.
+    fn take(&mut self, offset: Offset) {
+        self.taken = if self.buffer.is_empty() { self.fetched } else { offset.next() };
+    }
+}
+
 /// What a batch has come to so far, and what it takes to give it up.
 #[derive(Debug)]
 struct Batch {
@@ -134,16 +142,25 @@ impl Task {
         }
     }
 
-    /// Moves a source over offsets that hold no record. What was taken moves with it only when
-    /// nothing is left to take before.
+    /// Moves a source over offsets that hold no record: with all records before them taken, they
+    /// count as taken too.
     pub fn advance(&mut self, topic: TopicName, position: Offset) {
-        let idle = self.batch.is_none();
         if let Some(input) = self.inputs.iter_mut().find(|input| input.topic == topic) {
             input.fetched = input.fetched.max(position);
-            if idle && input.buffer.is_empty() {
+            if input.buffer.is_empty() {
                 input.taken = input.fetched;
             }
         }
+    }
+
+    /// Opens a batch with nothing in it, to commit the positions alone.
+    pub fn begin_batch(&mut self) {
+        self.open_batch();
+    }
+
+    /// Whether there is a record that can be taken now.
+    pub fn has_input(&self) -> bool {
+        self.next_input().is_some()
     }
 
     /// Whether a timer of the task has something to wait for.
@@ -205,7 +222,7 @@ impl Task {
             batch.input_bytes += record.size_bytes();
             batch.taken.push((index, record));
             match outcome {
-                Ok(()) => self.inputs[index].taken = offset.next(),
+                Ok(()) => self.inputs[index].take(offset),
                 Err(ProcessError::TablesBehind) => {
                     self.inputs[index].held = true;
                     self.aborted();
@@ -217,8 +234,7 @@ impl Task {
                 }
             }
         }
-        let more = self.next_input().is_some();
-        Ok(if more { Progress::More } else { Progress::Drained })
+        Ok(if self.has_input() { Progress::More } else { Progress::Drained })
     }
 
     /// The source whose next record comes first by (timestamp, topic, offset), among those that
@@ -248,7 +264,7 @@ impl Task {
         let node = &topology.streams()[index];
         let Handler::Record(handler) = &node.handler else { return Ok(()) };
         let mut context =
-            self.context(&topology, node, ProcessInput::Record(record), state, tables);
+            self.context(&topology, node, ProcessInput::Record(record), (state, tables));
         context.tables_current = tables_current;
         match handler(&mut context, record) {
             Ok(()) => Ok(()),
@@ -293,7 +309,7 @@ impl Task {
         for node in topology.timers() {
             let Handler::Tick(handler) = &node.handler else { continue };
             let mut context =
-                self.context(&topology, node, ProcessInput::Tick(tick), state, tables);
+                self.context(&topology, node, ProcessInput::Tick(tick), (state, tables));
             handler(&mut context, tick).map_err(|source| Error::Process {
                 processor: node.name,
                 partition: self.partition,
@@ -310,8 +326,7 @@ impl Task {
         topology: &'a Topology,
         node: &'a Node,
         input: ProcessInput<'a>,
-        state: &'a dyn StateReader,
-        tables: &'a Tables,
+        (state, tables): (&'a dyn StateReader, &'a Tables),
     ) -> Context<'a> {
         let (partition, partitions, ticks) = (self.partition, self.partitions, self.ticks);
         let batch = self.open_batch();

@@ -6,11 +6,14 @@ use std::marker::PhantomData;
 use crate::codec::Json;
 use crate::record::TopicName;
 
+/// Remembers types without holding values of them.
+type Types<K, V, C> = PhantomData<fn() -> (K, V, C)>;
+
 /// A topic with keys `K` and values `V`, written with codec `C`. A constant, made once in one
 /// place; everybody who reads or writes the topic uses it.
 pub struct Topic<K, V, C = Json> {
     name: TopicName,
-    types: PhantomData<fn() -> (K, V, C)>,
+    types: Types<K, V, C>,
 }
 
 impl<K, V, C> Topic<K, V, C> {
@@ -57,7 +60,7 @@ impl fmt::Display for StoreName {
 /// part of it: the keys of its partition.
 pub struct Store<K, V, C = Json> {
     name: StoreName,
-    types: PhantomData<fn() -> (K, V, C)>,
+    types: Types<K, V, C>,
 }
 
 impl<K, V, C> Store<K, V, C> {

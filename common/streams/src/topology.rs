@@ -92,10 +92,10 @@ impl Topology {
     }
 
     /// The topics that the tasks read, each task its own partition, in a fixed order.
-    pub fn sources(&self) -> impl ExactSizeIterator<Item = TopicName> + '_ {
-        self.streams.iter().map(|node| match node.trigger {
-            Trigger::Stream { topic, .. } => topic,
-            Trigger::Timer { .. } => unreachable!("streams are triggered by topics"),
+    pub fn sources(&self) -> impl Iterator<Item = TopicName> + '_ {
+        self.streams.iter().filter_map(|node| match node.trigger {
+            Trigger::Stream { topic, .. } => Some(topic),
+            Trigger::Timer { .. } => None,
         })
     }
 

@@ -1,0 +1,152 @@
+//! Batches: how much is taken before a commit, and what follows the commit.
+
+use super::{Slot, Worker};
+use crate::commit::{CommitOutcome, StoreChange};
+use crate::error::Error;
+use crate::record::{Offset, Partition};
+use crate::state::StateReader;
+use crate::step::{StateBacking, Step, StoreWrite};
+use crate::task::Progress;
+use crate::time::Timestamp;
+
+/// A batch ends at this many records,
+const BATCH_RECORDS_MAX: usize = 2_000;
+/// or this many bytes of input,
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// or after this long, in milliseconds; and of course when there is nothing left to take.
+const BATCH_MS_MAX: u64 = 100;
+/// How many records a task takes between two looks at the clock.
+const PIECE_RECORDS: usize = 128;
+
+impl Worker {
+    /// Takes what there is to take; the commit when the batch ends.
+    pub(super) fn batch_step(
+        &mut self,
+        now: Timestamp,
+        state: &dyn StateReader,
+    ) -> Result<Option<Step>, Error> {
+        if !self.tables_read {
+            return Ok(None);
+        }
+        if self.take_ticks(now, state)? {
+            return Ok(self.commit_step());
+        }
+        let began_at = *self.batch_began_at.get_or_insert(now);
+        let more = self.process_piece(state)?;
+        let full = self.batch_is_full() || now.millis_since(began_at) >= BATCH_MS_MAX;
+        if more && !full {
+            return Ok(Some(self.say(super::Outstanding::Continue, Step::Continue)));
+        }
+        Ok(self.commit_step())
+    }
+
+    /// Gives each task its tick that has come so far. A tick is a batch of its own.
+    fn take_ticks(&mut self, now: Timestamp, state: &dyn StateReader) -> Result<bool, Error> {
+        let mut taken = false;
+        for slot in self.slots.values_mut() {
+            let Slot::Running(running) = slot else { continue };
+            let due = running.tick_after.as_ref().is_some_and(|ends| running.task.has_taken(ends));
+            if due && running.task.batch_size().0 == 0 {
+                running.tick_after = None;
+                running.task.tick(now, state, &self.tables)?;
+                taken = true;
+            }
+        }
+        Ok(taken)
+    }
+
+    fn process_piece(&mut self, state: &dyn StateReader) -> Result<bool, Error> {
+        let mut more = false;
+        let mut behind = Vec::new();
+        for (partition, slot) in &mut self.slots {
+            let Slot::Running(running) = slot else { continue };
+            match running.task.process(PIECE_RECORDS, state, &self.tables)? {
+                Progress::Drained => {}
+                Progress::More => more = true,
+                Progress::TablesBehind => {
+                    behind.push(*partition);
+                    more |= running.task.has_input();
+                }
+            }
+        }
+        for partition in behind {
+            self.request_catch_up(partition);
+        }
+        Ok(more)
+    }
+
+    fn batch_is_full(&self) -> bool {
+        let (mut records, mut bytes) = (0, 0);
+        for slot in self.slots.values() {
+            if let Slot::Running(running) = slot {
+                let size = running.task.batch_size();
+                records += size.0;
+                bytes += size.1;
+            }
+        }
+        records >= BATCH_RECORDS_MAX || bytes >= BATCH_BYTES_MAX
+    }
+
+    pub(super) fn commit_ended(
+        &mut self,
+        changes: Vec<(Partition, Vec<StoreChange>)>,
+        outcome: CommitOutcome,
+    ) {
+        self.fetch_due = true;
+        match outcome {
+            CommitOutcome::Committed { position, changelog_ends } => {
+                self.seen = self.seen.max(position);
+                for (partition, changes) in changes {
+                    let end = changelog_ends.iter().find(|(found, _)| *found == partition);
+                    self.commit_holds(partition, changes, end.map(|(_, end)| *end));
+                }
+            }
+            CommitOutcome::Aborted { reason } => {
+                self.trouble = Some(reason);
+                for slot in self.slots.values_mut() {
+                    if let Slot::Running(running) = slot {
+                        running.task.aborted();
+                    }
+                }
+            }
+            CommitOutcome::Unknown { reason } => {
+                self.trouble = Some(reason);
+                self.restart_tasks();
+            }
+            // Which partition is lost is told with the next assignment; what is not lost goes on
+            // from what is committed.
+            CommitOutcome::Fenced => self.restart_tasks(),
+        }
+    }
+
+    fn commit_holds(
+        &mut self,
+        partition: Partition,
+        changes: Vec<StoreChange>,
+        changelog_end: Option<Offset>,
+    ) {
+        let Some(Slot::Running(running)) = self.slots.get_mut(&partition) else { return };
+        running.position = self.seen;
+        match self.backing {
+            StateBacking::Log => {
+                running.task.committed_batch();
+                self.queries.committed(partition, &changes);
+            }
+            // Shown only when the local store has it too: see `store_written`.
+            StateBacking::Changelog => {
+                let position = changelog_end.unwrap_or(running.changelog);
+                self.writes.push_back(StoreWrite { partition, changes, position });
+            }
+        }
+    }
+
+    /// Answers the queries that can be answered.
+    pub(super) fn answer_queries(&mut self, state: &dyn StateReader) -> Result<(), Error> {
+        for partition in self.queries.take_changed() {
+            if let Some(Slot::Running(running)) = self.slots.get_mut(&partition) {
+                running.changelog_gap |= self.queries.judge(partition, running.as_ref(), state)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,381 @@
+//! A worker: the tasks of one service that one thread runs. It says the next [`Step`] and is told
+//! what became of it; clocks, threads, files and clients are its driver's.
+//!
+//! The life of a task, with the steps on the way:
+//!
+//! ```text
+//!  assigned --LoadPositions--> [state beside the log: LookUpEnds, ReadChangelog and WriteStore
+//!     ^                         until the changelog's end is reached] --> running
+//!     |                                                                     |
+//!     +---- a commit without a sure answer: Open, then from the start ------+
+//! ```
+//!
+//! While running: Fetch, process (in pieces, with `Continue` between them), Commit as soon as the
+//! input at hand is drained or the batch is full, and only then answers.
+
+mod batch;
+mod life;
+mod look_up;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::commit::{CommitBatch, CommitPosition, StoreChange};
+use crate::error::Error;
+use crate::query::{Answer, Queries, Query};
+use crate::record::{Partition, TopicName, TopicPartition};
+use crate::state::StateReader;
+use crate::step::{Assignment, Fetched, StateBacking, Step, StepResult, StoreWrite};
+use crate::tables::{TableEntry, Tables};
+use crate::time::Timestamp;
+use crate::topology::Topology;
+use life::Slot;
+use look_up::{CatchUp, LookUp};
+
+/// How long a worker waits before it tries a failed step again, in milliseconds.
+const RETRY_MS: u64 = 50;
+
+/// The tasks of one service that one thread runs.
+#[derive(Debug)]
+pub struct Worker {
+    topology: Arc<Topology>,
+    changelog: TopicName,
+    partitions: u32,
+    backing: StateBacking,
+    assignment: Assignment,
+    opened: bool,
+    slots: BTreeMap<Partition, Slot>,
+    tables: Tables,
+    /// Whether the tables have been read to their end once; no task takes a record before.
+    tables_read: bool,
+    catch_up: CatchUp,
+    waiting_for_tables: BTreeSet<Partition>,
+    queries: Queries,
+    /// Commits that hold, whose changes are still to be written to the local stores.
+    writes: VecDeque<StoreWrite>,
+    batch_began_at: Option<Timestamp>,
+    next_tick_at: Timestamp,
+    fetch_due: bool,
+    retry_at: Option<Timestamp>,
+    trouble: Option<String>,
+    outstanding: Option<Outstanding>,
+    /// The newest place in the order of commits that this worker has seen anything of.
+    seen: CommitPosition,
+}
+
+/// What the step that was said last was for.
+#[derive(Debug)]
+enum Outstanding {
+    Open,
+    LoadPositions(Vec<Partition>),
+    LookUp(LookUp),
+    ReadChangelog(Partition),
+    WriteStore(Partition),
+    WipeStore(Partition),
+    Fetch,
+    Commit(Vec<(Partition, Vec<StoreChange>)>),
+    Continue,
+    Wait,
+}
+
+/// How a worker is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkerHealth {
+    /// The partitions that it owns.
+    pub assigned: Vec<Partition>,
+    /// Those of them whose tasks run.
+    pub running: Vec<Partition>,
+    /// Why the last step failed, until one of its kind succeeds.
+    pub trouble: Option<String>,
+    /// Records of our own services that could not be decoded, each with why.
+    pub bad_records: Vec<String>,
+}
+
+impl Worker {
+    /// A worker without partitions yet. All topics have this many partitions.
+    pub fn new(topology: Arc<Topology>, partitions: u32, backing: StateBacking) -> Self {
+        Worker {
+            changelog: TopicName::derived(topology.changelog_name()),
+            tables: Tables::new(Arc::clone(&topology), partitions),
+            topology,
+            partitions,
+            backing,
+            assignment: Assignment::default(),
+            opened: false,
+            slots: BTreeMap::new(),
+            tables_read: false,
+            catch_up: CatchUp::Requested,
+            waiting_for_tables: BTreeSet::new(),
+            queries: Queries::default(),
+            writes: VecDeque::new(),
+            batch_began_at: None,
+            next_tick_at: Timestamp::EPOCH,
+            fetch_due: true,
+            retry_at: None,
+            trouble: None,
+            outstanding: None,
+            seen: CommitPosition::default(),
+        }
+    }
+
+    /// Tells the worker which partitions it owns by now. Tasks of others are dropped with whatever
+    /// they had not committed.
+    pub fn assign(&mut self, assignment: Assignment) {
+        if assignment == self.assignment {
+            return;
+        }
+        let lost: Vec<Partition> = self
+            .slots
+            .keys()
+            .copied()
+            .filter(|partition| !assignment.partitions.contains(partition))
+            .collect();
+        for partition in lost {
+            self.slots.remove(&partition);
+            self.writes.retain(|write| write.partition != partition);
+            self.queries.not_owner(partition);
+        }
+        for partition in &assignment.partitions {
+            self.slots.entry(*partition).or_insert(Slot::Assigned);
+        }
+        self.assignment = assignment;
+        self.fetch_due = true;
+    }
+
+    /// Takes a query. Its answer is among [`Worker::take_answers`] at some later time, at the
+    /// latest when its deadline has passed.
+    pub fn query(&mut self, query: Query) {
+        let partition = query.partition;
+        self.queries.add(query);
+        if !self.slots.contains_key(&partition) {
+            self.queries.not_owner(partition);
+        }
+    }
+
+    /// The answers since the last call.
+    pub fn take_answers(&mut self) -> Vec<Answer> {
+        self.queries.take_answers()
+    }
+
+    /// How many queries have no answer yet.
+    pub fn open_queries(&self) -> usize {
+        self.queries.len()
+    }
+
+    /// At most `limit` entries of a table with keys after `after`, in order of key, and a place in
+    /// the order of commits not before any of them.
+    pub fn table_page(
+        &self,
+        table: TopicName,
+        after: &[u8],
+        limit: usize,
+    ) -> (Vec<(Bytes, TableEntry)>, CommitPosition) {
+        (self.tables.page(table, after, limit), self.seen)
+    }
+
+    /// How the worker is doing.
+    ///
+    /// # Errors
+    /// [`Error`] where the stores cannot be read.
+    pub fn health(&self, state: &dyn StateReader) -> Result<WorkerHealth, Error> {
+        let mut health = WorkerHealth {
+            assigned: self.slots.keys().copied().collect(),
+            trouble: self.trouble.clone(),
+            ..WorkerHealth::default()
+        };
+        for (partition, slot) in &self.slots {
+            if let Slot::Running(running) = slot {
+                health.running.push(*partition);
+                for (key, error) in running.task.bad_records(state)? {
+                    let (key, error) =
+                        (String::from_utf8_lossy(&key), String::from_utf8_lossy(&error));
+                    health.bad_records.push(format!("{key}: {error}"));
+                }
+            }
+        }
+        let unreadable = self.tables.unreadable();
+        health.bad_records.extend(unreadable.map(|(source, offset)| format!("{source}/{offset}")));
+        Ok(health)
+    }
+
+    /// What to do next. The driver does it and answers with [`Worker::on_result`] before it asks
+    /// again.
+    ///
+    /// # Errors
+    /// [`Error`] that stops the worker for good.
+    pub fn next_step(&mut self, now: Timestamp, state: &dyn StateReader) -> Result<Step, Error> {
+        if self.outstanding.is_some() {
+            return Err(Error::Protocol("the step before has no answer yet"));
+        }
+        self.queries.expire(now);
+        if let Some(retry_at) = self.retry_at {
+            if now < retry_at {
+                return Ok(self.say(Outstanding::Wait, Step::Wait(Some(retry_at))));
+            }
+            self.retry_at = None;
+        }
+        if let Some(step) = self.starting_step(now, state)? {
+            return Ok(step);
+        }
+        self.answer_queries(state)?;
+        if let Some(step) = self.changelog_step() {
+            return Ok(step);
+        }
+        if let Some(step) = self.batch_step(now, state)? {
+            return Ok(step);
+        }
+        Ok(self.fetch_or_wait(now))
+    }
+
+    /// What brings tasks to run, and what must be known before anything else is done.
+    fn starting_step(
+        &mut self,
+        now: Timestamp,
+        state: &dyn StateReader,
+    ) -> Result<Option<Step>, Error> {
+        if !self.opened && !self.slots.is_empty() {
+            return Ok(Some(self.say(Outstanding::Open, Step::Open)));
+        }
+        if let Some(write) = self.writes.front().cloned() {
+            let outstanding = Outstanding::WriteStore(write.partition);
+            return Ok(Some(self.say(outstanding, Step::WriteStore(write))));
+        }
+        if let Some(step) = self.load_positions_step() {
+            return Ok(Some(step));
+        }
+        self.finish_restoring(state)?;
+        self.look_up_step(now, state)
+    }
+
+    fn fetch_or_wait(&mut self, now: Timestamp) -> Step {
+        if std::mem::take(&mut self.fetch_due) {
+            let mut positions: Vec<_> = self.tables.positions().collect();
+            for slot in self.slots.values() {
+                if let Slot::Running(running) = slot {
+                    positions.extend(running.task.fetch_positions());
+                }
+            }
+            return self.say(Outstanding::Fetch, Step::Fetch(positions));
+        }
+        let tick_at = self.slots.values().any(Slot::wants_tick).then_some(self.next_tick_at);
+        let until = tick_at.into_iter().chain(self.queries.next_deadline()).min();
+        self.say(Outstanding::Wait, Step::Wait(until.map(|until| until.max(now))))
+    }
+
+    fn say(&mut self, outstanding: Outstanding, step: Step) -> Step {
+        self.outstanding = Some(outstanding);
+        step
+    }
+
+    /// Tells the worker what became of its step.
+    ///
+    /// # Errors
+    /// [`Error`] that stops the worker for good.
+    pub fn on_result(
+        &mut self,
+        result: StepResult,
+        now: Timestamp,
+        state: &dyn StateReader,
+    ) -> Result<(), Error> {
+        let outstanding = self.outstanding.take().ok_or(Error::Protocol("no step was said"))?;
+        if let StepResult::Failed { reason } = result {
+            self.step_failed(outstanding, reason, now);
+            return Ok(());
+        }
+        if !matches!(outstanding, Outstanding::Wait | Outstanding::Continue) {
+            self.trouble = None;
+        }
+        match (outstanding, result) {
+            (Outstanding::Open, StepResult::Done) => self.opened = true,
+            (Outstanding::LoadPositions(partitions), StepResult::Positions(positions)) => {
+                self.positions_loaded(&partitions, positions, state)?;
+            }
+            (Outstanding::LookUp(look_up), StepResult::Ends(ends)) => {
+                self.look_up_ended(look_up, &ends);
+            }
+            (Outstanding::ReadChangelog(partition), StepResult::Changelog(restored)) => {
+                self.changelog_read(partition, restored, now);
+            }
+            (Outstanding::ReadChangelog(partition), StepResult::OutOfRange) => {
+                self.changelog_out_of_range(partition);
+            }
+            (Outstanding::WriteStore(partition), StepResult::Done) => {
+                self.store_written(partition);
+            }
+            (Outstanding::WipeStore(partition), StepResult::Done) => self.store_wiped(partition),
+            (Outstanding::Fetch, StepResult::Fetched(fetched)) => self.fetched(fetched),
+            (Outstanding::Commit(changes), StepResult::Committed(outcome)) => {
+                self.commit_ended(changes, outcome);
+            }
+            // Whatever woke the driver may be news on the log.
+            (Outstanding::Wait, StepResult::Done) => self.fetch_due = true,
+            (Outstanding::Continue, StepResult::Done) => {}
+            _ => return Err(Error::Protocol("a result of another step")),
+        }
+        Ok(())
+    }
+
+    fn step_failed(&mut self, outstanding: Outstanding, reason: String, now: Timestamp) {
+        match outstanding {
+            Outstanding::LookUp(look_up) => self.look_up_failed(look_up),
+            Outstanding::Commit(_) => self.restart_tasks(),
+            Outstanding::Fetch => self.fetch_due = true,
+            _ => {}
+        }
+        self.trouble = Some(reason);
+        self.retry_at = Some(now + RETRY_MS);
+    }
+
+    fn fetched(&mut self, fetched: Fetched) {
+        self.seen = self.seen.max(fetched.as_of);
+        self.fetch_due = !fetched.records.is_empty();
+        for record in fetched.records {
+            if self.tables.contains(record.source) {
+                self.tables.take(&record);
+            } else if let Some(Slot::Running(running)) =
+                self.slots.get_mut(&record.source.partition)
+            {
+                running.task.push(record);
+            }
+        }
+        for (source, position) in fetched.positions {
+            if self.tables.contains(source) {
+                self.tables.advance(source, position);
+            } else {
+                self.advance(source, position);
+            }
+        }
+        self.tables_moved();
+    }
+
+    fn advance(&mut self, source: TopicPartition, position: crate::record::Offset) {
+        if let Some(Slot::Running(running)) = self.slots.get_mut(&source.partition) {
+            running.task.advance(source.topic, position);
+            self.queries.touch(source.partition);
+        }
+    }
+
+    fn commit_step(&mut self) -> Option<Step> {
+        let mut batch = CommitBatch::default();
+        let mut changes = Vec::new();
+        for (partition, slot) in &mut self.slots {
+            let Slot::Running(running) = slot else { continue };
+            let Some(mut commit) = running.task.prepare_commit() else { continue };
+            if self.backing == StateBacking::Changelog {
+                commit.changes.push(crate::task_state::offsets(&commit.offsets));
+            }
+            let wanted =
+                self.backing == StateBacking::Changelog || self.queries.has_parked(*partition);
+            let kept = if wanted { commit.changes.clone() } else { Vec::new() };
+            changes.push((*partition, kept));
+            batch.tasks.push(commit);
+        }
+        self.batch_began_at = None;
+        if batch.tasks.is_empty() {
+            return None;
+        }
+        Some(self.say(Outstanding::Commit(changes), Step::Commit(batch)))
+    }
+}
