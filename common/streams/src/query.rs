@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -26,8 +27,9 @@ use crate::topic::StoreName;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueryId(pub u64);
 
-/// What entries must be like for a query to be answered before its deadline.
-pub type Condition = Box<dyn Fn(&[Option<Bytes>]) -> bool + Send>;
+/// What entries must be like for a query to be answered before its deadline. Shared, so that a
+/// query that reached a former owner can be asked again.
+pub type Condition = Arc<dyn Fn(&[Option<Bytes>]) -> bool + Send + Sync>;
 
 /// A read of entries of one partition's stores.
 pub struct Query {

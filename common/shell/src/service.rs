@@ -1,0 +1,304 @@
+//! A running service as its HTTP routes see it: requests go to the log, reads to the worker that
+//! owns the key's partition.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use eventlog::{Appended, RequestLog};
+use streams::cloud_event::{Attributes, event_time};
+use streams::{
+    CloudEvents, Condition, Event, Key, Offset, Partition, ProducedRecord, Query, QueryId,
+    QueryOutcome, StoreName, TableEntry, Topic, TopicName, TopicPartition, WorkerHealth,
+    partition_for_key,
+};
+use tokio::sync::{Notify, oneshot};
+
+use crate::clock;
+use crate::driver::{Command, TablePage, WorkerAddress};
+
+/// How long a read for which no worker is responsible waits for the next owner before it looks
+/// again.
+const OWNER_WAIT: Duration = Duration::from_millis(20);
+/// How long after its deadline an answer may still come, before a read is given up.
+const ANSWER_GRACE: Duration = Duration::from_secs(2);
+
+/// A running service. Cheap to clone.
+#[derive(Clone)]
+pub struct ServiceHandle {
+    name: &'static str,
+    partitions: u32,
+    log: Arc<dyn RequestLog>,
+    owners: Arc<Owners>,
+}
+
+impl std::fmt::Debug for ServiceHandle {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ServiceHandle({})", self.name)
+    }
+}
+
+/// What to read of one partition's stores.
+pub struct Read {
+    /// The key that decides the partition.
+    pub partition_key: Bytes,
+    /// The entries, answered in this order. The first decides what counts as a miss.
+    pub entries: Vec<(StoreName, Bytes)>,
+    /// Answer only when this request has been processed.
+    pub after: Option<(TopicName, Offset)>,
+    /// Answer only when this holds of the entries; a certain miss is answered at once.
+    pub until: Option<Condition>,
+    /// How long to wait.
+    pub timeout: Duration,
+}
+
+impl std::fmt::Debug for Read {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Read({:?} after {:?})", self.entries, self.after)
+    }
+}
+
+/// What a read came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadOutcome {
+    /// The entries, in the order asked for.
+    Found(Vec<Option<Bytes>>),
+    /// The entries as they were when the time ran out without the condition holding.
+    TimedOut(Vec<Option<Bytes>>),
+}
+
+/// Why a service could not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServiceError {
+    /// Nothing certain could be said in time: the partition's owner is not known, restores, or the
+    /// request is not processed yet.
+    #[error("no certain answer in time")]
+    NotInTime,
+    /// Too much is under way; nothing was done.
+    #[error("too much is under way")]
+    Overloaded,
+    /// The log cannot be used; nothing was done unless `written` says that it may have been.
+    #[error("the log cannot be used: {reason}")]
+    Unavailable {
+        /// What the log said.
+        reason: String,
+        /// Whether a write may have happened all the same.
+        may_be_written: bool,
+    },
+}
+
+impl From<eventlog::Error> for ServiceError {
+    fn from(error: eventlog::Error) -> Self {
+        match error {
+            eventlog::Error::Overloaded => ServiceError::Overloaded,
+            error => ServiceError::Unavailable {
+                may_be_written: error.is_indefinite(),
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+/// How a service is doing, for `/readyz`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// What is missing for the service to be ready; empty when nothing is.
+    pub missing: Vec<String>,
+    /// What is wrong although the service works.
+    pub degraded: Vec<String>,
+}
+
+impl ServiceHandle {
+    pub(crate) fn new(name: &'static str, log: Arc<dyn RequestLog>) -> Self {
+        ServiceHandle { name, partitions: log.partitions(), log, owners: Arc::default() }
+    }
+
+    pub(crate) fn owners(&self) -> Arc<Owners> {
+        Arc::clone(&self.owners)
+    }
+
+    /// The service's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Appends a request to a topic, as an event with this id. It has its place in the log then,
+    /// but need not be on disk: a read after it, or [`ServiceHandle::durable`], waits for that.
+    ///
+    /// # Errors
+    /// [`ServiceError`] where the log does not take it.
+    pub async fn append<K: Key, V: Event>(
+        &self,
+        topic: &Topic<K, V, CloudEvents>,
+        key: &K,
+        request: &V,
+        id: &str,
+    ) -> Result<Appended, ServiceError> {
+        let now = clock::now();
+        let key = key.encode();
+        let headers = Attributes {
+            id: Bytes::copy_from_slice(id.as_bytes()),
+            source: self.name,
+            event_type: request.event_type(),
+            time: event_time(now),
+            trace_parent: None,
+        }
+        .into_headers();
+        let partition = partition_for_key(&key, self.partitions);
+        let record = ProducedRecord {
+            destination: TopicPartition::new(topic.name(), partition),
+            timestamp: now,
+            key: Some(key),
+            value: Some(request.to_json()),
+            headers,
+        };
+        Ok(self.log.append(record).await?)
+    }
+
+    /// Waits until an appended request is on disk.
+    ///
+    /// # Errors
+    /// [`ServiceError`] where it never will be.
+    pub async fn durable(&self, appended: &Appended) -> Result<(), ServiceError> {
+        Ok(self.log.durable(appended.position).await?)
+    }
+
+    /// Reads entries: never from a stale owner, never what is not durable, and a miss is certain.
+    ///
+    /// # Errors
+    /// [`ServiceError`] where nothing certain could be said in time.
+    pub async fn read(&self, read: Read) -> Result<ReadOutcome, ServiceError> {
+        let partition = partition_for_key(&read.partition_key, self.partitions);
+        let timeout_ms = u64::try_from(read.timeout.as_millis()).unwrap_or(u64::MAX);
+        let deadline = clock::now() + timeout_ms;
+        loop {
+            let (respond, answer) = oneshot::channel();
+            let query = Query {
+                id: QueryId(0),
+                partition,
+                entries: read.entries.clone(),
+                after: read.after,
+                until: read.until.clone(),
+                deadline,
+            };
+            if self.owners.send(partition, Command::Query { query, respond }) {
+                let left = Duration::from_millis(deadline.millis_since(clock::now()));
+                match tokio::time::timeout(left + ANSWER_GRACE, answer).await {
+                    Ok(Ok(QueryOutcome::Found(entries))) => return Ok(ReadOutcome::Found(entries)),
+                    Ok(Ok(QueryOutcome::TimedOut(entries))) => {
+                        return Ok(ReadOutcome::TimedOut(entries));
+                    }
+                    Ok(Ok(QueryOutcome::Unavailable)) | Err(_) => {
+                        return Err(ServiceError::NotInTime);
+                    }
+                    // The worker has stopped, or what it would show never becomes durable.
+                    Ok(Err(_)) => self.log.health()?,
+                    Ok(Ok(QueryOutcome::NotOwner)) => {}
+                }
+            }
+            if clock::now() >= deadline {
+                return Err(ServiceError::NotInTime);
+            }
+            self.owners.changed(OWNER_WAIT).await;
+        }
+    }
+
+    /// At most `limit` entries of one of the service's tables with keys after `after`, in order of
+    /// key.
+    ///
+    /// # Errors
+    /// [`ServiceError`] where no worker answers.
+    pub async fn table_page(
+        &self,
+        table: TopicName,
+        after: Bytes,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, TableEntry)>, ServiceError> {
+        let (respond, answer) = oneshot::channel();
+        let page = TablePage { table, after, limit };
+        self.owners.send_any(Command::TablePage { page, respond });
+        match tokio::time::timeout(ANSWER_GRACE, answer).await {
+            Ok(Ok(entries)) => Ok(entries),
+            _ => Err(ServiceError::NotInTime),
+        }
+    }
+
+    /// How the service is doing.
+    pub async fn health(&self) -> Health {
+        let mut health = Health::default();
+        if let Err(error) = self.log.health() {
+            health.missing.push(format!("{}: {error}", self.name));
+        }
+        let mut running = 0;
+        for worker in self.owners.all() {
+            let (respond, answer) = oneshot::channel();
+            worker.send(Command::Health { respond });
+            match tokio::time::timeout(ANSWER_GRACE, answer).await {
+                Ok(Ok(worker)) => running += self.add(worker, &mut health),
+                _ => health.missing.push(format!("{}: a worker does not answer", self.name)),
+            }
+        }
+        let expected = usize::try_from(self.partitions).unwrap_or(usize::MAX);
+        if running < expected {
+            health.missing.push(format!("{}: {running} of {expected} tasks run", self.name));
+        }
+        health
+    }
+
+    /// Adds what a worker says; gives the number of its tasks that run.
+    fn add(&self, worker: WorkerHealth, health: &mut Health) -> usize {
+        if let Some(trouble) = worker.trouble {
+            health.missing.push(format!("{}: {trouble}", self.name));
+        }
+        let bad = worker.bad_records.into_iter();
+        health.degraded.extend(bad.map(|bad| format!("{}: {bad}", self.name)));
+        worker.running.len()
+    }
+}
+
+/// Which worker owns which partition.
+#[derive(Default)]
+pub(crate) struct Owners {
+    workers: RwLock<BTreeMap<Partition, WorkerAddress>>,
+    changed: Notify,
+}
+
+impl Owners {
+    /// A worker owns these partitions by now.
+    pub(crate) fn set(&self, partitions: &[Partition], worker: &WorkerAddress) {
+        let mut workers = self.workers.write().unwrap_or_else(PoisonError::into_inner);
+        workers.retain(|partition, known| {
+            !known.is_same_as(worker) || partitions.contains(partition)
+        });
+        workers.extend(partitions.iter().map(|partition| (*partition, worker.clone())));
+        drop(workers);
+        self.changed.notify_waiters();
+    }
+
+    fn send(&self, partition: Partition, command: Command) -> bool {
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
+        workers.get(&partition).is_some_and(|worker| worker.send(command))
+    }
+
+    fn send_any(&self, command: Command) -> bool {
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
+        workers.values().next().is_some_and(|worker| worker.send(command))
+    }
+
+    fn all(&self) -> Vec<WorkerAddress> {
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<WorkerAddress> = Vec::new();
+        for worker in workers.values() {
+            if !all.iter().any(|known| known.is_same_as(worker)) {
+                all.push(worker.clone());
+            }
+        }
+        all
+    }
+
+    /// Waits for the next change, or this long.
+    async fn changed(&self, at_most: Duration) {
+        let _ = tokio::time::timeout(at_most, self.changed.notified()).await;
+    }
+}
