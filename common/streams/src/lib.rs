@@ -16,6 +16,8 @@ mod step;
 mod tables;
 mod task;
 mod task_state;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing;
 mod time;
 mod topic;
 mod topology;

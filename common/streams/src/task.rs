@@ -359,6 +359,11 @@ impl Task {
         })
     }
 
+    /// Whether a batch is open.
+    pub fn has_batch(&self) -> bool {
+        self.batch.is_some()
+    }
+
     /// How many records the open batch has taken, and about how many bytes they are.
     pub fn batch_size(&self) -> (usize, usize) {
         self.batch.as_ref().map_or((0, 0), |batch| (batch.taken.len(), batch.input_bytes))
