@@ -1,0 +1,291 @@
+//! Topologies run by the driver: processors, stores, tables, timers, sessions and bad records.
+
+use bytes::Bytes;
+use streams::testing::TopologyDriver;
+use streams::{
+    Context, DecodeError, Headers, Key, KeyRange, Partition, ProcessError, ProducedRecord, Record,
+    SessionStore, SessionWindows, Store, Tick, Timestamp, Topic, TopicName, TopicPartition,
+    Topology, TopologyBuilder, TopologyError,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Name(String);
+
+impl Key for Name {
+    fn encode(&self) -> Bytes {
+        Bytes::copy_from_slice(self.0.as_bytes())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        String::from_utf8(bytes.to_vec())
+            .map(Name)
+            .map_err(|error| DecodeError::Malformed(error.to_string()))
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name(text.to_owned())
+}
+
+const PARTITIONS: u32 = 3;
+const VISITS: Topic<Name, u64> = Topic::new("visits");
+const PRICES: Topic<Name, u64> = Topic::new("prices");
+const BILLS: Topic<Name, u64> = Topic::new("bills");
+const REMINDERS: Topic<Name, u64> = Topic::new("reminders");
+const DEAD_LETTERS: TopicName = TopicName::new("dead-letters");
+const COUNTS: Store<Name, u64> = Store::new("counts");
+const OPEN: Store<Name, u64> = Store::new("open");
+const SESSIONS: SessionStore<Name, u64> =
+    SessionStore::new("sessions", SessionWindows { gap_ms: 100, retention_ms: 1_000 });
+
+fn visits() -> TopologyBuilder {
+    TopologyBuilder::new("visits-service", DEAD_LETTERS)
+        .table(&PRICES)
+        .requests(&VISITS, "bill-visit", bill_visit)
+        .with_store(&COUNTS)
+        .with_store(&OPEN)
+        .join(&PRICES)
+        .to(&BILLS)
+        .timer(&OPEN, "remind", remind)
+        .to(&REMINDERS)
+}
+
+/// Bills the n-th visit n times the price; a visitor without a price is billed 0.
+fn bill_visit(context: &mut Context<'_>, visit: Record<Name, u64>) -> Result<(), ProcessError> {
+    let count = context.get(&COUNTS, &visit.key)?.unwrap_or(0) + visit.value;
+    context.put(&COUNTS, &visit.key, &count)?;
+    context.put(&OPEN, &visit.key, &(context.ticks() + 2))?;
+    let price = match context.lookup(&PRICES, &visit.key)? {
+        Some(price) => price,
+        None => {
+            context.require_current_tables()?;
+            0
+        }
+    };
+    context.forward(&BILLS, &visit.key, &(count * price))
+}
+
+fn remind(context: &mut Context<'_>, tick: Tick) -> Result<(), ProcessError> {
+    for (visitor, due) in context.range(&OPEN, &KeyRange::all(), usize::MAX)? {
+        if due <= tick.number {
+            context.delete(&OPEN, &visitor)?;
+            context.forward(&REMINDERS, &visitor, &tick.number)?;
+        }
+    }
+    Ok(())
+}
+
+fn driver() -> TopologyDriver {
+    TopologyDriver::new(visits().build().unwrap(), PARTITIONS).unwrap()
+}
+
+const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+#[test]
+fn each_key_is_counted_in_its_own_partition() {
+    let mut driver = driver();
+    for (visitor, visits) in [("ann", 1), ("bob", 2), ("ann", 3)] {
+        driver.pipe_input(&VISITS, &name(visitor), &visits, NOW);
+    }
+    driver.commit().unwrap();
+    assert_eq!(driver.get(&COUNTS, &name("ann"), &name("ann")).unwrap(), Some(4));
+    assert_eq!(driver.get(&COUNTS, &name("bob"), &name("bob")).unwrap(), Some(2));
+}
+
+#[test]
+fn an_aborted_batch_leaves_nothing_and_is_taken_again() {
+    let mut driver = driver();
+    driver.pipe_input(&VISITS, &name("ann"), &1, NOW);
+    driver.abort().unwrap();
+    assert_eq!(driver.get(&COUNTS, &name("ann"), &name("ann")).unwrap(), None);
+    assert!(driver.read_output(&BILLS).unwrap().is_empty());
+    driver.commit().unwrap();
+    assert_eq!(driver.get(&COUNTS, &name("ann"), &name("ann")).unwrap(), Some(1));
+    assert_eq!(driver.read_output(&BILLS).unwrap(), [(name("ann"), 0)]);
+}
+
+#[test]
+fn a_table_is_joined_as_it_is_when_the_record_is_taken() {
+    let mut driver = driver();
+    driver.pipe_input(&PRICES, &name("ann"), &10, NOW);
+    driver.pipe_input(&VISITS, &name("ann"), &1, NOW);
+    driver.commit().unwrap();
+    driver.pipe_input(&PRICES, &name("ann"), &20, NOW);
+    driver.pipe_input(&VISITS, &name("ann"), &1, NOW);
+    driver.commit().unwrap();
+    let bills = driver.read_output(&BILLS).unwrap();
+    assert_eq!(bills, [(name("ann"), 10), (name("ann"), 40)]);
+}
+
+#[test]
+fn a_tick_comes_only_while_the_store_of_its_timer_has_entries() {
+    let mut driver = driver();
+    driver.tick(NOW).unwrap();
+    driver.pipe_input(&VISITS, &name("ann"), &1, NOW);
+    for second in 1..=4 {
+        driver.tick(NOW + second * 1_000).unwrap();
+    }
+    // Two ticks after it was opened, counted from 0: the ticks before did not count.
+    assert_eq!(driver.read_output(&REMINDERS).unwrap(), [(name("ann"), 2)]);
+    assert_eq!(driver.entries(&OPEN).unwrap(), []);
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes_however_it_is_cut_into_batches() {
+    let run = |commit_each: bool| {
+        let mut driver = driver();
+        driver.pipe_input(&PRICES, &name("ann"), &10, NOW);
+        for visits in 1..=20 {
+            let visitor = if visits % 3 == 0 { "ann" } else { "bob" };
+            driver.pipe_input(&VISITS, &name(visitor), &visits, NOW);
+            if commit_each {
+                driver.commit().unwrap();
+            }
+        }
+        driver.commit().unwrap();
+        let mut outputs = driver.read_raw_output(BILLS.name());
+        outputs.sort_by_key(|record| (record.source, record.offset));
+        (outputs, driver.entries(&COUNTS).unwrap())
+    };
+    assert_eq!(run(true), run(false));
+}
+
+#[test]
+fn a_request_that_cannot_be_decoded_becomes_a_dead_letter_and_the_task_goes_on() {
+    let mut driver = driver();
+    driver.pipe(ProducedRecord {
+        destination: TopicPartition::new(VISITS.name(), Partition(1)),
+        timestamp: NOW,
+        key: Some(Bytes::from_static(b"ann")),
+        value: Some(Bytes::from_static(b"no number")),
+        headers: Headers::default(),
+    });
+    driver.pipe_input(&VISITS, &name("bob"), &1, NOW);
+    driver.commit().unwrap();
+    let letters = driver.read_raw_output(DEAD_LETTERS);
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].value.as_deref(), Some(b"no number".as_slice()));
+    assert_eq!(letters[0].headers.get_str(streams::dead_letter::TOPIC), Some("visits"));
+    assert_eq!(letters[0].headers.get_str(streams::dead_letter::PARTITION), Some("1"));
+    assert_eq!(letters[0].headers.get_str(streams::dead_letter::OFFSET), Some("0"));
+    assert!(letters[0].headers.get_str(streams::dead_letter::ERROR).unwrap().contains("malformed"));
+    assert_eq!(driver.read_output(&BILLS).unwrap().len(), 1);
+}
+
+fn session_totals(context: &mut Context<'_>, visit: Record<Name, u64>) -> Result<(), ProcessError> {
+    let session =
+        context.merge_session(&SESSIONS, &visit.key, visit.value, |left, right| left + right)?;
+    context.forward(&BILLS, &visit.key, &session.value)
+}
+
+fn session_driver() -> TopologyDriver {
+    let topology = TopologyBuilder::new("sessions-service", DEAD_LETTERS)
+        .stream(&VISITS, "total-sessions", session_totals)
+        .with_sessions(&SESSIONS)
+        .to(&BILLS)
+        .build()
+        .unwrap();
+    TopologyDriver::new(topology, PARTITIONS).unwrap()
+}
+
+fn totals_of(visits: &[(u64, u64)]) -> Vec<u64> {
+    let mut driver = session_driver();
+    for (at, value) in visits {
+        driver.pipe_input(&VISITS, &name("ann"), value, NOW + *at);
+        driver.commit().unwrap();
+    }
+    driver.read_output(&BILLS).unwrap().into_iter().map(|(_, total)| total).collect()
+}
+
+#[test]
+fn records_within_the_gap_are_one_session_and_others_are_not() {
+    assert_eq!(totals_of(&[(0, 1), (100, 2), (201, 4)]), [1, 3, 4]);
+}
+
+#[test]
+fn a_record_between_two_sessions_makes_them_one() {
+    assert_eq!(totals_of(&[(0, 1), (150, 2), (75, 4), (250, 8)]), [1, 2, 7, 15]);
+}
+
+#[test]
+fn a_record_older_than_the_retention_finds_nothing_and_leaves_nothing() {
+    assert_eq!(totals_of(&[(0, 1), (5_000, 2), (10, 4), (10, 8)]), [1, 2, 4, 8]);
+}
+
+#[test]
+fn sessions_of_keys_that_begin_alike_stay_apart() {
+    let mut driver = session_driver();
+    driver.pipe_input(&VISITS, &name("ann"), &1, NOW);
+    driver.pipe_input(&VISITS, &name("anna"), &2, NOW);
+    driver.pipe_input(&VISITS, &name("ann"), &4, NOW);
+    driver.commit().unwrap();
+    let mut totals = driver.read_output(&BILLS).unwrap();
+    totals.sort();
+    assert_eq!(totals, [(name("ann"), 1), (name("ann"), 5), (name("anna"), 2)]);
+}
+
+#[test]
+fn a_store_that_the_topology_does_not_connect_is_refused() {
+    let topology = TopologyBuilder::new("visits-service", DEAD_LETTERS)
+        .stream(&VISITS, "peek", |context, visit| context.get(&COUNTS, &visit.key).map(|_| ()))
+        .build()
+        .unwrap();
+    let mut driver = TopologyDriver::new(topology, PARTITIONS).unwrap();
+    driver.pipe_input(&VISITS, &name("ann"), &1, NOW);
+    assert!(driver.commit().unwrap_err().to_string().contains("not connected to counts"));
+}
+
+fn ignore(_: &mut Context<'_>, _: Record<Name, u64>) -> Result<(), ProcessError> {
+    Ok(())
+}
+
+fn refusal(builder: TopologyBuilder) -> TopologyError {
+    builder.build().unwrap_err()
+}
+
+#[test]
+fn a_topology_that_cannot_work_is_refused_before_it_runs() {
+    let empty = || TopologyBuilder::new("service", DEAD_LETTERS);
+    let topology = "service";
+    assert_eq!(refusal(empty()), TopologyError::NoSource { topology });
+    assert_eq!(refusal(empty().to(&BILLS)), TopologyError::NothingToWire { topology });
+    assert_eq!(
+        refusal(empty().stream(&VISITS, "a", ignore).stream(&VISITS, "b", ignore)),
+        TopologyError::SourceTwice { topology, topic: VISITS.name() }
+    );
+    assert_eq!(
+        refusal(empty().table(&VISITS).stream(&VISITS, "a", ignore)),
+        TopologyError::SourceTwice { topology, topic: VISITS.name() }
+    );
+    assert_eq!(
+        refusal(empty().stream(&VISITS, "a", ignore).stream(&BILLS, "a", ignore)),
+        TopologyError::ProcessorTwice { topology, processor: "a" }
+    );
+    let task: Store<Name, u64> = Store::new("task");
+    assert_eq!(
+        refusal(empty().stream(&VISITS, "a", ignore).with_store(&task)),
+        TopologyError::StoreName { topology, store: task.name() }
+    );
+    assert_eq!(
+        refusal(empty().stream(&VISITS, "a", ignore).join(&PRICES)),
+        TopologyError::NoTable { topology, processor: "a", topic: PRICES.name() }
+    );
+}
+
+#[test]
+fn a_topology_describes_itself() {
+    let topology: Topology = visits().build().unwrap();
+    assert_eq!(
+        topology.describe(),
+        "Topology: visits-service
+  table prices
+  requests visits -> bill-visit
+    stores: counts, open
+    joins: prices
+    to: bills
+  tick while open has entries -> remind
+    stores: open
+    to: reminders
+"
+    );
+}
