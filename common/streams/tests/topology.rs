@@ -1,4 +1,5 @@
 //! Topologies run by the driver: processors, stores, tables, timers, sessions and bad records.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use streams::testing::TopologyDriver;
