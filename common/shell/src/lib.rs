@@ -1,1 +1,36 @@
-//! shell
+//! What every service needs of the outside world: threads, sockets, clocks and signals.
+//!
+//! Going the way of a request:
+//!
+//! - [`server`][]: connections
+//! - [`admission`] and [`edge`]: how many requests there may be, and what surrounds each of them
+//! - [`json`], [`params`], [`duration`], [`preference`] and [`etag`]: what a request says
+//! - [`problem`]: how an error is told
+//! - [`unique`]: an id for it
+//! - `service`: a running service as its routes see it
+//! - `driver`: threads that do on a log what workers say
+//! - [`operations`] and [`metrics`]: how an operator sees what goes on
+//! - [`clock`]: the one place where the wall clock is read
+//! - [`telemetry`] and [`shutdown`]: the process around it all
+#![warn(missing_docs)]
+
+pub mod admission;
+pub mod clock;
+mod driver;
+pub mod duration;
+pub mod edge;
+pub mod etag;
+pub mod json;
+pub mod metrics;
+pub mod operations;
+pub mod params;
+pub mod preference;
+pub mod problem;
+pub mod server;
+mod service;
+pub mod shutdown;
+pub mod telemetry;
+pub mod unique;
+
+pub use driver::{Driver, Error, start};
+pub use service::{Health, Read, ReadOutcome, ServiceError, ServiceHandle};

@@ -268,9 +268,8 @@ impl Owners {
     /// A worker owns these partitions by now.
     pub(crate) fn set(&self, partitions: &[Partition], worker: &WorkerAddress) {
         let mut workers = self.workers.write().unwrap_or_else(PoisonError::into_inner);
-        workers.retain(|partition, known| {
-            !known.is_same_as(worker) || partitions.contains(partition)
-        });
+        workers
+            .retain(|partition, known| !known.is_same_as(worker) || partitions.contains(partition));
         workers.extend(partitions.iter().map(|partition| (*partition, worker.clone())));
         drop(workers);
         self.changed.notify_waiters();

@@ -1,0 +1,196 @@
+//! How many requests may be under way: beyond that, a client is told so at once and nothing
+//! queues up.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering};
+
+use tokio::sync::watch;
+
+use crate::problem::{ApiError, Members};
+
+/// How much is taken on at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests that are being worked on. They are short, so this is some tenths of a second of
+    /// work at most.
+    pub requests_max: u32,
+    /// Requests that wait for something to happen. They cost memory alone.
+    pub waiting_max: u32,
+    /// Open connections.
+    pub connections_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { requests_max: 1_024, waiting_max: 20_000, connections_max: 24_000 }
+    }
+}
+
+/// Who is let in. Cheap to clone; all clones count together.
+#[derive(Clone, Debug)]
+pub struct Admission(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limits: Limits,
+    /// Requests being worked on.
+    working: AtomicIsize,
+    /// Requests waiting for something to happen.
+    waiting: AtomicIsize,
+    stopping: watch::Sender<bool>,
+}
+
+/// A place taken among those at work or those waiting; dropping it gives it up.
+#[derive(Debug)]
+struct Place<'a> {
+    count: &'a AtomicIsize,
+    change: isize,
+}
+
+impl<'a> Place<'a> {
+    fn take(count: &'a AtomicIsize, max: u32) -> Option<Self> {
+        // Counted first, so that of two that come together at most one is let in too many.
+        let place = Place::changing(count, 1);
+        let taken = count.load(Ordering::Relaxed);
+        (taken <= isize::try_from(max).unwrap_or(isize::MAX)).then_some(place)
+    }
+
+    fn changing(count: &'a AtomicIsize, change: isize) -> Self {
+        count.fetch_add(change, Ordering::Relaxed);
+        Place { count, change }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(self.change, Ordering::Relaxed);
+    }
+}
+
+impl Admission {
+    /// Nobody in yet.
+    pub fn new(limits: Limits) -> Self {
+        let (stopping, _) = watch::channel(false);
+        let (working, waiting) = (AtomicIsize::new(0), AtomicIsize::new(0));
+        Admission(Arc::new(Shared { limits, working, waiting, stopping }))
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> Limits {
+        self.0.limits
+    }
+
+    /// Requests being worked on.
+    pub fn working(&self) -> isize {
+        self.0.working.load(Ordering::Relaxed)
+    }
+
+    /// Requests waiting for something to happen.
+    pub fn waiting(&self) -> isize {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Does the work of a request, if there is room for it.
+    ///
+    /// # Errors
+    /// [`ApiError::Overloaded`] at once where there is not.
+    pub(crate) async fn work<F: Future>(&self, work: F) -> Result<F::Output, ApiError> {
+        let Some(_place) = Place::take(&self.0.working, self.0.limits.requests_max) else {
+            return Err(overloaded());
+        };
+        Ok(work.await)
+    }
+
+    /// Waits for something to happen, within the work of a request. While it waits, the request
+    /// counts among those that wait, of which there may be many; when the server stops, it ends.
+    ///
+    /// # Errors
+    /// [`ApiError::Overloaded`] at once where too many wait; [`ApiError::Unavailable`] when the
+    /// server stops.
+    pub async fn wait<F: Future>(&self, happening: F) -> Result<F::Output, ApiError> {
+        let Some(_place) = Place::take(&self.0.waiting, self.0.limits.waiting_max) else {
+            return Err(overloaded());
+        };
+        let _not_working = Place::changing(&self.0.working, -1);
+        tokio::select! {
+            output = happening => Ok(output),
+            () = self.stopped() => Err(ApiError::Unavailable {
+                reason: "the server stops".to_owned(),
+                members: Members::default(),
+            }),
+        }
+    }
+
+    /// Ends every wait, now and from now on.
+    pub(crate) fn stop(&self) {
+        self.0.stopping.send_replace(true);
+    }
+
+    /// Waits until every wait ends.
+    pub(crate) async fn stopped(&self) {
+        // There is always a sender: the one beside which this stands.
+        let _ = self.0.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
+}
+
+fn overloaded() -> ApiError {
+    ApiError::Overloaded { members: Members::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn admission(requests_max: u32, waiting_max: u32) -> Admission {
+        Admission::new(Limits { requests_max, waiting_max, connections_max: 1 })
+    }
+
+    #[test]
+    fn a_request_too_many_is_refused_at_once_and_one_more_ends_make_room() {
+        let admission = admission(1, 0);
+        {
+            let mut first = pin!(admission.work(pending::<()>()));
+            assert!(first.as_mut().now_or_never().is_none());
+            let second = admission.work(ready(())).now_or_never().unwrap();
+            assert!(matches!(second, Err(ApiError::Overloaded { .. })));
+        }
+        assert!(admission.work(ready(())).now_or_never().unwrap().is_ok());
+        assert_eq!(admission.working(), 0);
+    }
+
+    #[test]
+    fn those_that_wait_leave_room_for_those_that_work() {
+        let admission = admission(1, 2);
+        let wait = || admission.work(admission.wait(pending::<()>()));
+        {
+            let (mut first, mut second) = (pin!(wait()), pin!(wait()));
+            assert!(first.as_mut().now_or_never().is_none());
+            assert!(second.as_mut().now_or_never().is_none());
+            assert_eq!((admission.working(), admission.waiting()), (0, 2));
+
+            let third = wait().now_or_never().unwrap().unwrap();
+            assert!(matches!(third, Err(ApiError::Overloaded { .. })));
+            assert!(admission.work(ready(())).now_or_never().unwrap().is_ok());
+        }
+        assert_eq!((admission.working(), admission.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn stopping_ends_every_wait() {
+        let admission = admission(1, 2);
+        let mut early = pin!(admission.wait(pending::<()>()));
+        assert!(early.as_mut().now_or_never().is_none());
+
+        admission.stop();
+
+        for ended in [early.now_or_never(), admission.wait(pending::<()>()).now_or_never()] {
+            assert!(matches!(ended.unwrap(), Err(ApiError::Unavailable { .. })));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What surrounds every request: room for it, an end to it, an answer even where its handler
+//! fails, and the count of it.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+
+use crate::admission::{Admission, Limits};
+use crate::metrics::Metrics;
+use crate::operations;
+use crate::problem::{ApiError, Members};
+use crate::service::ServiceHandle;
+
+/// The longest that a request may take. Whatever a handler waits for ends before this, so it
+/// comes into play where a handler has a fault.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(90);
+
+/// Requests about the server itself have room of their own: they are what an operator looks at
+/// when there is too much to do.
+const OPERATIONS_LIMITS: Limits = Limits { requests_max: 64, waiting_max: 0, connections_max: 0 };
+
+#[derive(Clone)]
+struct Edge {
+    admission: Admission,
+    metrics: Arc<Metrics>,
+}
+
+/// The routes of an API with all that surrounds them, and beside them the routes that tell how
+/// these services are.
+pub fn application(api: Router, admission: &Admission, services: Vec<ServiceHandle>) -> Router {
+    let metrics = Arc::new(Metrics::default());
+    let operations = operations::routes(services, Arc::clone(&metrics), admission.clone());
+    let api_edge = Edge { admission: admission.clone(), metrics: Arc::clone(&metrics) };
+    let operations_edge = Edge { admission: Admission::new(OPERATIONS_LIMITS), metrics };
+    let api = api
+        .method_not_allowed_fallback(other_method)
+        .fallback(no_route)
+        .layer(from_fn_with_state(api_edge, surround));
+    let operations = operations
+        .method_not_allowed_fallback(other_method)
+        .layer(from_fn_with_state(operations_edge, surround));
+    api.merge(operations)
+}
+
+/// `OPTIONS` tells the methods of a path in `Allow`, as does the answer to a method it lacks.
+async fn other_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    ApiError::MethodNotAllowed.into_response()
+}
+
+async fn no_route() -> ApiError {
+    ApiError::NotFound("there is nothing at this path".to_owned())
+}
+
+async fn surround(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+    let uri = request.uri().clone();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let work = tokio::time::timeout(REQUEST_TIME_MAX, caught(next.run(request)));
+    let response = match edge.admission.work(work).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(panic))) => ApiError::Internal { cause: panic }.into_response(),
+        Ok(Err(_)) => unending().into_response(),
+        Err(overloaded) => overloaded.into_response(),
+    };
+    let response = with_problem(response, &uri);
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    edge.metrics.count(route, &method, response.status());
+    response
+}
+
+fn unending() -> ApiError {
+    let reason = format!("not done within {} s", REQUEST_TIME_MAX.as_secs());
+    ApiError::Unavailable { reason, members: Members::default() }
+}
+
+/// Writes the problem that a handler answered with, now that its path is known.
+fn with_problem(mut response: Response, uri: &Uri) -> Response {
+    let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
+    let mut problem = error.render(uri.path());
+    let mut headers = std::mem::take(response.headers_mut());
+    headers.remove(CONTENT_TYPE);
+    headers.remove(CONTENT_LENGTH);
+    problem.headers_mut().extend(headers);
+    problem
+}
+
+/// The output of a future, or the message of the panic that ended it.
+async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        // After a panic the future is not polled again, so nobody sees what it left half done.
+        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)))
+            .map_or_else(|panic| Poll::Ready(Err(message(&*panic))), |poll| poll.map(Ok))
+    })
+    .await
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panic: {}", text.unwrap_or("without a message"))
+}

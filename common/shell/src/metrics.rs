@@ -1,0 +1,124 @@
+//! What the server counts, in the text format of Prometheus.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::http::{Method, StatusCode};
+use tokio::time::Instant;
+
+use crate::admission::Admission;
+
+/// Methods that are counted each for itself; all others together.
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "HEAD", "OTHER"];
+/// Statuses that are counted each for itself; all others together, as 0.
+const STATUSES: [u16; 17] =
+    [200, 201, 202, 204, 304, 400, 404, 405, 408, 409, 413, 415, 422, 500, 503, 504, 0];
+
+/// Counts of all requests so far.
+#[derive(Debug)]
+pub struct Metrics {
+    started: Instant,
+    routes: RwLock<BTreeMap<String, Arc<RouteCounts>>>,
+}
+
+/// Counts of the requests of one route.
+#[derive(Debug, Default)]
+struct RouteCounts([[AtomicU64; STATUSES.len()]; METHODS.len()]);
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics { started: Instant::now(), routes: RwLock::default() }
+    }
+}
+
+impl Metrics {
+    /// Counts an answer. `route` is the pattern that the path matched, of which there are few.
+    pub fn count(&self, route: &str, method: &Method, status: StatusCode) {
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counts) = routes.get(route) {
+            counts.count(method, status);
+            return;
+        }
+        drop(routes);
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        routes.entry(route.to_owned()).or_default().count(method, status);
+    }
+
+    /// All of it as text.
+    pub fn render(&self, admission: &Admission) -> String {
+        let mut text = String::new();
+        // Writing to a string never fails.
+        let _ = self.write(&mut text, admission);
+        text
+    }
+
+    fn write(&self, text: &mut String, admission: &Admission) -> fmt::Result {
+        head(text, "http_requests_total", "counter", "Requests answered.")?;
+        for (route, counts) in &*self.routes.read().unwrap_or_else(PoisonError::into_inner) {
+            for (method, status, count) in counts.nonzero() {
+                writeln!(
+                    text,
+                    "http_requests_total{{route=\"{route}\",method=\"{method}\",\
+                     status=\"{status}\"}} {count}"
+                )?;
+            }
+        }
+        head(text, "http_requests_working", "gauge", "Requests being worked on.")?;
+        writeln!(text, "http_requests_working {}", admission.working())?;
+        head(text, "http_requests_waiting", "gauge", "Requests waiting for something to happen.")?;
+        writeln!(text, "http_requests_waiting {}", admission.waiting())?;
+        head(text, "uptime_seconds", "gauge", "Time since the start.")?;
+        writeln!(text, "uptime_seconds {:.3}", self.started.elapsed().as_secs_f64())
+    }
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
+    writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")
+}
+
+impl RouteCounts {
+    fn count(&self, method: &Method, status: StatusCode) {
+        let method = METHODS.iter().position(|name| *name == method.as_str());
+        let status = STATUSES.iter().position(|code| *code == status.as_u16());
+        let method = method.unwrap_or(METHODS.len() - 1);
+        let status = status.unwrap_or(STATUSES.len() - 1);
+        self.0[method][status].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn nonzero(&self) -> impl Iterator<Item = (&'static str, u16, u64)> {
+        METHODS.iter().zip(&self.0).flat_map(|(method, counts)| {
+            STATUSES
+                .iter()
+                .zip(counts)
+                .map(|(status, count)| (*method, *status, count.load(Ordering::Relaxed)))
+                .filter(|(_, _, count)| *count > 0)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::Limits;
+
+    #[test]
+    fn answers_are_counted_by_route_method_and_status() {
+        let metrics = Metrics::default();
+        metrics.count("/v1/orders", &Method::POST, StatusCode::CREATED);
+        metrics.count("/v1/orders", &Method::POST, StatusCode::CREATED);
+        metrics.count("/v1/orders", &Method::PATCH, StatusCode::IM_A_TEAPOT);
+
+        let text = metrics.render(&Admission::new(Limits::default()));
+
+        let line = |method: &str, status: u16, count: u64| {
+            format!(
+                "http_requests_total{{route=\"/v1/orders\",method=\"{method}\",\
+                 status=\"{status}\"}} {count}\n"
+            )
+        };
+        assert!(text.contains(&(line("POST", 201, 2) + &line("OTHER", 0, 1))), "{text}");
+        assert!(text.contains("# TYPE uptime_seconds gauge\nuptime_seconds "), "{text}");
+    }
+}
