@@ -137,7 +137,7 @@ impl Core {
         for (of, position) in from {
             let tail = self.topics.readable(*of, *position)?;
             let mut share = budget.share();
-            let next = tail.read(*position, &mut share, &mut fetched.records);
+            let next = tail.read(*position, &mut share, &mut fetched);
             budget.settle(&share);
             fetched.positions.push((*of, next));
         }
@@ -154,14 +154,11 @@ impl Core {
         from: Offset,
         records_max: usize,
     ) -> Result<Vec<ConsumedRecord>, Error> {
-        let mut share = Share::of_records(records_max);
-        let durable = self.waiting.durable();
-        let records = self.topics.readable(of, from)?.records_from(from);
-        let readable = records.take_while(|stored| stored.position <= durable);
-        Ok(readable
-            .take_while(|stored| share.take(&stored.record))
-            .map(|stored| stored.record.clone())
-            .collect())
+        let mut records = Vec::new();
+        let tail = self.topics.readable(of, from)?;
+        let share = &mut Share::of_records(records_max);
+        tail.read_durable(from, self.waiting.durable(), share, &mut records);
+        Ok(records)
     }
 
     /// Commits a session's batch, unless it owns one of the partitions no more.

@@ -9,6 +9,7 @@
 //! - `core`: the log in memory as a plain state machine, made of `topics` and their `tail`s,
 //!   `group`s with their `memtable`s, and those `waiting` for durability.
 //! - `memory`: that core behind the contract, for tests.
+//! - `embedded`: that core kept on local disk; `frozen` is what of it a checkpoint writes.
 //! - `contract` (feature `test-util`): the suite that every implementation must pass.
 #![warn(missing_docs)]
 
@@ -16,7 +17,9 @@ mod budget;
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
 mod core;
+mod embedded;
 mod error;
+mod frozen;
 mod group;
 mod log;
 mod memory;
@@ -26,6 +29,7 @@ mod topics;
 mod waiting;
 
 pub use core::{Commit, Core, Wakers};
+pub use embedded::{EmbeddedLog, EmbeddedSession};
 pub use error::Error;
 pub use group::SessionId;
 pub use log::*;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use streams::{CommitPosition, ConsumedRecord, Offset};
+use streams::{CommitPosition, ConsumedRecord, Fetched, Offset};
 
 use crate::budget::Share;
 
@@ -19,6 +19,8 @@ pub(crate) struct TailRecord {
 /// and behind them those that came since. What is older lies below, in a store, or nowhere.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
+    /// The offset of the first record there is, here or below.
+    begin: Offset,
     /// The offset of the first record here.
     base: u64,
     /// Shared with the checkpoint, which reads it without holding up commits.
@@ -29,6 +31,8 @@ pub(crate) struct Tail {
 /// The records of one partition that a checkpoint writes.
 #[derive(Clone, Debug)]
 pub(crate) struct FrozenTail {
+    /// The offset of the first of them.
+    pub(crate) base: Offset,
     /// One past the last of them.
     pub(crate) end: Offset,
     /// The records, without a gap.
@@ -36,9 +40,14 @@ pub(crate) struct FrozenTail {
 }
 
 impl Tail {
-    /// An empty tail whose first record will have this offset.
-    pub(crate) fn starting_at(base: Offset) -> Self {
-        Tail { base: base.0, ..Tail::default() }
+    /// An empty tail, with records from `begin` on below, whose own first will be at `base`.
+    pub(crate) fn above(begin: Offset, base: Offset) -> Self {
+        Tail { begin, base: base.0, ..Tail::default() }
+    }
+
+    /// The offset of the first record there is. What was before it is gone.
+    pub(crate) fn begin(&self) -> Offset {
+        self.begin
     }
 
     /// The offset of the first record here: what is before it lies below.
@@ -66,34 +75,43 @@ impl Tail {
         frozen.iter().chain(active)
     }
 
-    /// Copies records from `from` on into `into` while the share lasts, and returns where the
-    /// next read begins.
-    pub(crate) fn read(
-        &self,
-        from: Offset,
-        share: &mut Share,
-        into: &mut Vec<ConsumedRecord>,
-    ) -> Offset {
+    /// Reads records from `from` on while the share lasts, and returns where the next read begins.
+    pub(crate) fn read(&self, from: Offset, share: &mut Share, into: &mut Fetched) -> Offset {
         let mut position = from;
         for stored in self.records_from(from) {
             if !share.take(&stored.record) {
                 break;
             }
             position = stored.record.offset.next();
-            into.push(stored.record.clone());
+            into.as_of = into.as_of.max(stored.position);
+            into.records.push(stored.record.clone());
         }
         position
+    }
+
+    /// Reads records from `from` on whose commits are durable, while the share lasts.
+    pub(crate) fn read_durable(
+        &self,
+        from: Offset,
+        durable: CommitPosition,
+        share: &mut Share,
+        into: &mut Vec<ConsumedRecord>,
+    ) {
+        let readable = self.records_from(from).take_while(|stored| stored.position <= durable);
+        let taken = readable.take_while(|stored| share.take(&stored.record));
+        into.extend(taken.map(|stored| stored.record.clone()));
     }
 
     /// Sets the records that are here apart for a checkpoint. There must be no other one under way.
     pub(crate) fn freeze(&mut self) -> FrozenTail {
         assert!(self.frozen.is_empty(), "the checkpoint before has been released");
         self.frozen = Arc::new(std::mem::take(&mut self.active));
-        FrozenTail { end: self.end(), records: Arc::clone(&self.frozen) }
+        FrozenTail { base: self.base(), end: self.end(), records: Arc::clone(&self.frozen) }
     }
 
-    /// Forgets the frozen records, which lie below by now.
-    pub(crate) fn release(&mut self) {
+    /// Forgets the frozen records, which lie below by now, as far as they are after `begin`.
+    pub(crate) fn release(&mut self, begin: Offset) {
+        self.begin = begin;
         self.base += self.frozen.len() as u64;
         self.frozen = Arc::default();
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use streams::{Offset, Partition, TopicName, TopicPartition};
+use streams::{Offset, TopicName, TopicPartition};
 
 use crate::error::Error;
 use crate::log::TopicConfig;
@@ -38,10 +38,6 @@ impl Topics {
         self.partitions
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Topic> {
-        self.all.iter()
-    }
-
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Topic> {
         self.all.iter_mut()
     }
@@ -62,21 +58,12 @@ impl Topics {
         tail.ok_or(Error::UnknownTopic(of.topic))
     }
 
-    /// A partition, where its records from `position` on are here.
+    /// A partition, where `position` is one of its positions.
     pub(crate) fn readable(&self, of: TopicPartition, position: Offset) -> Result<&Tail, Error> {
         let tail = self.partition(of)?;
-        if position < tail.base() || position > tail.end() {
+        if position < tail.begin() || position > tail.end() {
             return Err(Error::OutOfRange { of, position });
         }
         Ok(tail)
-    }
-}
-
-impl Topic {
-    /// Its partitions, with their numbers.
-    pub(crate) fn partitions(&self) -> impl Iterator<Item = (TopicPartition, &Tail)> {
-        let name = self.config.name;
-        let of = move |number| TopicPartition::new(name, Partition(number));
-        (0..).map(of).zip(&self.tails)
     }
 }

@@ -42,8 +42,11 @@ impl Waiting {
     }
 
     /// Moves the durable position, and gives back what is due by that, in order of position.
+    /// After a failure it stays: what was being written then has been reported as unknown.
     pub(crate) fn advance(&mut self, durable: CommitPosition) -> Vec<Due> {
-        assert!(self.failure.is_none(), "nothing becomes durable after a failed write");
+        if self.failure.is_some() {
+            return Vec::new();
+        }
         assert!(durable >= self.durable, "the durable position never goes back");
         self.durable = durable;
         let later = self.callbacks.split_off(&CommitPosition(durable.0 + 1));
