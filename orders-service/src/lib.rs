@@ -1,1 +1,5 @@
-//! orders-service
+//! Orders: taken in, validated, paid, shipped.
+//!
+//! - [`order`]: the rules
+
+pub mod order;
