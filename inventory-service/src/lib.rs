@@ -1,1 +1,5 @@
-//! inventory-service
+//! Products and how much there is of them.
+//!
+//! - [`stock`]: the rules
+
+pub mod stock;
