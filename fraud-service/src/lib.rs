@@ -1,1 +1,5 @@
-//! fraud-service
+//! Spending that is out of the ordinary.
+//!
+//! - [`spending`]: the rules
+
+pub mod spending;

@@ -121,6 +121,11 @@ impl Amount {
     /// The first number that is too large.
     const LIMIT: Decimal = Decimal::from_parts(0xa4c6_8000, 0x0003_8d7e, 0, false, 0);
 
+    /// So many whole units of whatever currency.
+    pub const fn whole(units: u32) -> Self {
+        Amount(Decimal::from_parts(units, 0, 0, false, 0))
+    }
+
     /// Nothing, in a currency.
     pub fn zero(currency: Currency) -> Self {
         Amount(Decimal::new(0, currency.decimals()))
