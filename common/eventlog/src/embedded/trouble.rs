@@ -19,6 +19,9 @@ pub(crate) enum Trouble {
     /// The content is not what was written.
     #[error("{0}")]
     Corrupt(String),
+    /// Another process has the files.
+    #[error("in use by another process")]
+    InUse,
     /// The data was made with another number of partitions.
     #[error("made with {found} partitions, not {wanted}")]
     Partitions {
@@ -39,7 +42,9 @@ impl Trouble {
         let path = directory.to_owned();
         match self {
             Trouble::Partitions { found, wanted } => Error::Partitions { path, found, wanted },
-            Trouble::Store(redb::Error::DatabaseAlreadyOpen) => Error::InUse { path },
+            Trouble::InUse | Trouble::Store(redb::Error::DatabaseAlreadyOpen) => {
+                Error::InUse { path }
+            }
             Trouble::Store(redb::Error::Io(error)) if !is_about_content(error.kind()) => {
                 Error::Directory { path, reason: error.to_string() }
             }
