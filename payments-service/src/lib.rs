@@ -1,1 +1,5 @@
-//! payments-service
+//! Customers, their accounts, and the payments of orders.
+//!
+//! - [`payment`]: the rules
+
+pub mod payment;
