@@ -123,7 +123,8 @@ proptest! {
             let reserved: u64 = service.reservations.values().map(|it| pieces(it.quantity)).sum();
             prop_assert_eq!(level.reserved, reserved);
             let adjusted: i64 = service.adjustments.values().map(|it| it.delta).sum();
-            prop_assert_eq!(i128::from(level.on_hand), i128::from(adjusted) - i128::from(service.shipped));
+            let left = i128::from(adjusted) - i128::from(service.shipped);
+            prop_assert_eq!(i128::from(level.on_hand), left);
         }
     }
 
