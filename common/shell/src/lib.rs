@@ -4,9 +4,12 @@
 //!
 //! - [`server`][]: connections
 //! - [`admission`] and [`edge`]: how many requests there may be, and what surrounds each of them
-//! - [`json`], [`params`], [`duration`], [`preference`] and [`etag`]: what a request says
+//! - [`json`], [`params`], [`duration`], [`text`], [`preference`] and [`etag`]: what a
+//!   request says
 //! - [`problem`]: how an error is told
+//! - [`page`]: lists, page by page
 //! - [`unique`]: an id for it
+//! - [`requests`]: sending a request to the service, and seeing what became of it
 //! - `service`: a running service as its routes see it
 //! - `driver`: threads that do on a log what workers say
 //! - [`operations`] and [`metrics`]: how an operator sees what goes on
@@ -23,14 +26,19 @@ pub mod etag;
 pub mod json;
 pub mod metrics;
 pub mod operations;
+pub mod page;
 pub mod params;
 pub mod preference;
 pub mod problem;
+pub mod requests;
 pub mod server;
 mod service;
 pub mod shutdown;
 pub mod telemetry;
+pub mod text;
 pub mod unique;
+
+pub use eventlog::Appended;
 
 pub use driver::{Driver, Error, start};
 pub use service::{Health, Read, ReadOutcome, ServiceError, ServiceHandle};

@@ -1,4 +1,5 @@
 //! The server and what surrounds each request, over real connections.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -24,7 +25,6 @@ struct Server {
     serving: JoinHandle<()>,
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn faulty() -> &'static str {
     panic!("an inner text")
 }

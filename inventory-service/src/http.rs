@@ -1,0 +1,72 @@
+//! The routes of products and their stock.
+
+mod products;
+mod stock;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use events::ids::{ProductId, RequestId};
+use events::stock::ProductRequest;
+use events::topics::PRODUCT_REQUESTS;
+use shell::problem::ApiError;
+use shell::requests::{Entry, Requests};
+use shell::{Appended, ServiceError, ServiceHandle, json, unique};
+
+/// The routes of products and their stock.
+pub fn router(service: ServiceHandle) -> Router {
+    let requests = Requests::new(service, PRODUCT_REQUESTS);
+    Router::new()
+        .route("/v1/products", get(products::page))
+        .route("/v1/products/{id}", get(products::product).put(products::put))
+        .route("/v1/products/{id}/stock", get(stock::level))
+        .route("/v1/products/{id}/stock-adjustments", post(stock::adjust))
+        .with_state(Arc::new(Products { requests }))
+}
+
+/// The service as these routes use it.
+struct Products {
+    requests: Requests<ProductId, ProductRequest>,
+}
+
+impl Products {
+    async fn send(&self, request: &ProductRequest) -> Result<Appended, ServiceError> {
+        let request_id = request.request_id().to_string();
+        self.requests.send(request.product_id(), request, &request_id).await
+    }
+
+    /// Entries of a product, as they are now or once a request has been processed.
+    async fn look_up<const COUNT: usize>(
+        &self,
+        id: &ProductId,
+        entries: [Entry; COUNT],
+        after: Option<&Appended>,
+    ) -> Result<[Option<Bytes>; COUNT], ApiError> {
+        let found = self.requests.look_up(id, entries.into(), after).await?;
+        let count = found.len();
+        found.try_into().map_err(|_| ApiError::Internal {
+            cause: format!("{count} entries where {COUNT} were asked for"),
+        })
+    }
+}
+
+fn new_request_id() -> RequestId {
+    RequestId::from_u128(unique::id().as_u128())
+}
+
+fn no_such_product(id: &ProductId) -> ApiError {
+    ApiError::NotFound(format!("there is no product {id}"))
+}
+
+/// An answer with an entry as it lies in its store, where it is JSON as the API shows it.
+fn entry_answer(
+    status: StatusCode,
+    id: &ProductId,
+    entry: Option<Bytes>,
+) -> Result<Response, ApiError> {
+    Ok(json::answer_text(status, entry.ok_or_else(|| no_such_product(id))?))
+}

@@ -1,0 +1,184 @@
+//! `GET /v1/orders/{id}`: at once, or when the order has come so far.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::http::header::ETAG;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use events::ids::OrderId;
+use events::order::OrderState;
+use shell::params::{PathId, Query};
+use shell::problem::{ApiError, Members};
+use shell::requests::entry;
+use shell::{Read, ReadOutcome, duration, etag};
+use streams::Key;
+
+use super::stored::{self, StoredOrder};
+use super::{Orders, first, no_such_order, order_answer};
+use crate::topology::ORDERS;
+
+/// How long a reader waits who does not say.
+const WAIT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// What a reader waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// That the order is in this state or past it, or cannot reach it any more.
+    State(OrderState),
+    /// That it is paid or in a final state.
+    Settled,
+}
+
+/// A text that names nothing to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("until is one of CREATED, VALIDATED, PAID, SHIPPED, FAILED, CANCELLED and SETTLED")]
+struct UnknownUntil;
+
+impl Until {
+    fn parse(text: &str) -> Result<Self, UnknownUntil> {
+        if text == "SETTLED" {
+            return Ok(Until::Settled);
+        }
+        let state = OrderState::ALL.into_iter().find(|state| state.as_str() == text);
+        state.map(Until::State).ok_or(UnknownUntil)
+    }
+
+    /// Whether an order in this state is no longer waited for.
+    fn is_over(self, state: OrderState) -> bool {
+        match self {
+            Until::State(awaited) => !leads_to(state, awaited),
+            Until::Settled => state.is_settled(),
+        }
+    }
+}
+
+/// Whether an order in state `from` can come to state `to` by one event or more.
+fn leads_to(from: OrderState, to: OrderState) -> bool {
+    OrderState::ALL
+        .into_iter()
+        .any(|next| from.may_become(next) && (next == to || leads_to(next, to)))
+}
+
+/// `GET /v1/orders/{id}`, with `until` and `timeout`.
+pub(super) async fn order(
+    State(orders): State<Arc<Orders>>,
+    id: PathId,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let query = Query::parse(query.as_deref(), &["until", "timeout"])?;
+    let until = query.read("until", Until::parse)?;
+    let timeout = query.read("timeout", duration::parse)?;
+    let id = id.existing("order")?;
+    let order = match until {
+        Some(until) => wait(&orders, &id, until, timeout).await?,
+        None => {
+            orders.look_up(&id, None).await?.map(|record| StoredOrder::read(&record)).transpose()?
+        }
+    };
+    answer(&id, order, &headers)
+}
+
+/// `GET /v1/orders/{id}/validated`, with `timeout`.
+pub(super) async fn validated(
+    State(orders): State<Arc<Orders>>,
+    id: PathId,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let query = Query::parse(query.as_deref(), &["timeout"])?;
+    let timeout = query.read("timeout", duration::parse)?;
+    let id = id.existing("order")?;
+    let order = wait(&orders, &id, Until::State(OrderState::Validated), timeout).await?;
+    answer(&id, order, &headers)
+}
+
+fn answer(
+    id: &OrderId,
+    order: Option<StoredOrder>,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let order = order.ok_or_else(|| no_such_order(id))?;
+    let tag = etag::of_version(order.version.0);
+    if etag::is_known(headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+    }
+    Ok(order_answer(StatusCode::OK, &order))
+}
+
+/// The order when it is no longer waited for; at once where it is unknown.
+async fn wait(
+    orders: &Orders,
+    id: &OrderId,
+    until: Until,
+    timeout: Option<Duration>,
+) -> Result<Option<StoredOrder>, ApiError> {
+    let timeout = timeout.unwrap_or(WAIT_DEFAULT);
+    let read = orders.requests.service().read(read_until(id, until, timeout));
+    match orders.admission.wait(read).await?? {
+        ReadOutcome::Found(entries) => {
+            first(entries).map(|record| StoredOrder::read(&record)).transpose()
+        }
+        ReadOutcome::TimedOut(entries) => match first(entries) {
+            Some(record) => Err(timed_out(&StoredOrder::read(&record)?, timeout)),
+            None => Ok(None),
+        },
+    }
+}
+
+fn timed_out(order: &StoredOrder, timeout: Duration) -> ApiError {
+    let detail = format!("the order is still {} after {} ms", order.state, timeout.as_millis());
+    ApiError::WaitTimedOut { detail, members: Members::one("order", &order.raw()) }
+}
+
+/// A read that is answered when the order has settled.
+pub(super) fn until_settled(id: &OrderId, timeout: Duration) -> Read {
+    read_until(id, Until::Settled, timeout)
+}
+
+fn read_until(id: &OrderId, until: Until, timeout: Duration) -> Read {
+    let is_over = move |entries: &[Option<Bytes>]| {
+        let record = entries.first().and_then(Option::as_ref);
+        // What cannot be read is no reason to wait: it is told when the answer is made.
+        record.and_then(|record| stored::state(record)).is_none_or(|state| until.is_over(state))
+    };
+    Read {
+        partition_key: id.encode(),
+        entries: vec![entry(&ORDERS, id)],
+        after: None,
+        until: Some(Arc::new(is_over)),
+        timeout,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn over(until: &str) -> Vec<&'static str> {
+        let until = Until::parse(until).unwrap();
+        let over = OrderState::ALL.into_iter().filter(|state| until.is_over(*state));
+        over.map(OrderState::as_str).collect()
+    }
+
+    #[test]
+    fn a_wait_is_over_in_the_state_past_it_and_where_it_cannot_be_reached() {
+        assert_eq!(over("CREATED").len(), 6);
+        assert_eq!(over("VALIDATED"), ["VALIDATED", "PAID", "SHIPPED", "FAILED", "CANCELLED"]);
+        assert_eq!(over("PAID"), ["PAID", "SHIPPED", "FAILED", "CANCELLED"]);
+        assert_eq!(over("SHIPPED"), ["SHIPPED", "FAILED", "CANCELLED"]);
+        assert_eq!(over("FAILED"), ["PAID", "SHIPPED", "FAILED", "CANCELLED"]);
+        assert_eq!(over("CANCELLED"), ["SHIPPED", "FAILED", "CANCELLED"]);
+        assert_eq!(over("SETTLED"), ["PAID", "SHIPPED", "FAILED", "CANCELLED"]);
+    }
+
+    #[test]
+    fn only_states_and_settled_can_be_waited_for() {
+        for text in ["", "validated", "SETTLED ", "DONE"] {
+            assert_eq!(Until::parse(text), Err(UnknownUntil), "{text}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The routes of customers, their accounts, and payments.
+
+mod accounts;
+mod customers;
+mod payments;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use events::ids::{CustomerId, RequestId};
+use events::payment::CustomerRequest;
+use events::topics::CUSTOMER_REQUESTS;
+use shell::problem::{ApiError, Place, Violation};
+use shell::requests::{Entry, Requests};
+use shell::{Appended, ServiceError, ServiceHandle, json, unique};
+use streams::Key;
+
+use crate::payment::Refusal;
+
+/// The routes of customers, their accounts, and payments.
+pub fn router(service: ServiceHandle) -> Router {
+    let requests = Requests::new(service, CUSTOMER_REQUESTS);
+    Router::new()
+        .route("/v1/customers", get(customers::page))
+        .route("/v1/customers/{id}", get(customers::customer).put(customers::put))
+        .route("/v1/customers/{id}/account", get(accounts::account))
+        .route("/v1/customers/{id}/deposits", post(accounts::deposit))
+        .route("/v1/payments/{order_id}", get(payments::payment))
+        .with_state(Arc::new(Customers { requests }))
+}
+
+/// The service as these routes use it.
+struct Customers {
+    requests: Requests<CustomerId, CustomerRequest>,
+}
+
+impl Customers {
+    async fn send(&self, request: &CustomerRequest) -> Result<Appended, ServiceError> {
+        let request_id = request.request_id().to_string();
+        self.requests.send(request.customer_id(), request, &request_id).await
+    }
+
+    /// Entries beside `key`, as they are now or once a request has been processed.
+    async fn look_up<const COUNT: usize>(
+        &self,
+        key: &impl Key,
+        entries: [Entry; COUNT],
+        after: Option<&Appended>,
+    ) -> Result<[Option<Bytes>; COUNT], ApiError> {
+        let found = self.requests.look_up(key, entries.into(), after).await?;
+        let count = found.len();
+        found.try_into().map_err(|_| ApiError::Internal {
+            cause: format!("{count} entries where {COUNT} were asked for"),
+        })
+    }
+}
+
+fn new_request_id() -> RequestId {
+    RequestId::from_u128(unique::id().as_u128())
+}
+
+fn no_such_customer(id: &CustomerId) -> ApiError {
+    ApiError::NotFound(format!("there is no customer {id}"))
+}
+
+/// An answer with an entry as it lies in its store, where it is JSON as the API shows it.
+fn entry_answer(
+    status: StatusCode,
+    id: &CustomerId,
+    entry: Option<Bytes>,
+) -> Result<Response, ApiError> {
+    Ok(json::answer_text(status, entry.ok_or_else(|| no_such_customer(id))?))
+}
+
+fn refused(refusal: &Refusal, id: &CustomerId) -> ApiError {
+    match refusal {
+        Refusal::UnknownCustomer => no_such_customer(id),
+        Refusal::CurrencyFixed { .. } => ApiError::conflict("CURRENCY_FIXED", refusal),
+        Refusal::LimitTooLow { .. } => ApiError::conflict("LIMIT_TOO_LOW", refusal),
+        Refusal::TooMuch { .. } => ApiError::conflict("TOO_MUCH_MONEY", refusal),
+        Refusal::OtherAmount { .. } => ApiError::conflict("DEPOSIT_ID_TAKEN", refusal),
+        Refusal::NothingDeposited | Refusal::TooManyDecimals { .. } => {
+            Violation::new(Place::Body("/amount".to_owned()), refusal).into()
+        }
+    }
+}
