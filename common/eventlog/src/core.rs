@@ -12,7 +12,8 @@ use std::fmt;
 use bytes::Bytes;
 use streams::{
     Assignment, CommitBatch, CommitOutcome, CommitPosition, ConsumedRecord, Fetched, KeyRange,
-    Offset, Partition, ProducedRecord, StoreName, TaskCommit, TaskPositions, TopicPartition,
+    Offset, Partition, ProducedRecord, StoreChange, StoreName, TaskCommit, TaskPositions,
+    TopicPartition,
 };
 
 use crate::budget::{Budget, Share};
@@ -20,6 +21,7 @@ use crate::error::Error;
 use crate::group::{Group, SessionId};
 use crate::log::{Appended, Membership, OnDurable, TopicConfig, Waker};
 use crate::memtable::{Known, StorePartition, merged};
+use crate::rotation::Rotation;
 use crate::tail::TailRecord;
 use crate::topics::Topics;
 use crate::waiting::{Due, Waiting};
@@ -50,8 +52,10 @@ pub struct Core {
     next_session: u64,
     pub(crate) committed: CommitPosition,
     pub(crate) waiting: Waiting,
-    /// About how much memory the records and store changes take that no checkpoint is being made
-    /// of.
+    /// Which store partitions a checkpoint merges.
+    pub(crate) rotation: Rotation,
+    /// About how much memory the records and unsaved store changes take that no checkpoint is
+    /// being made of.
     pub(crate) active_bytes: usize,
     /// The same of those that one is being made of.
     pub(crate) frozen_bytes: usize,
@@ -232,12 +236,10 @@ impl Core {
             self.write(record, touched);
         }
         let group = self.groups.entry(group).or_default();
-        let mut growth = 0;
         for change in task.changes {
-            let store = (change.store, task.partition);
-            growth += group.stores.put(store, change.key, change.value);
+            self.active_bytes += change_bytes(&change);
+            group.stores.put(task.partition, change);
         }
-        self.active_bytes = self.active_bytes.saturating_add_signed(growth);
         for (topic, offset) in task.offsets {
             let of = TopicPartition::new(topic, task.partition);
             debug_assert!(group.committed_offset(of) <= offset, "{of}: offsets never go back");
@@ -357,6 +359,11 @@ impl fmt::Debug for Core {
             .field("sessions", &self.sessions)
             .finish_non_exhaustive()
     }
+}
+
+/// About how much memory a change takes until it is saved.
+fn change_bytes(change: &StoreChange) -> usize {
+    size_of::<StoreChange>() + change.key.len() + change.value.as_ref().map_or(0, Bytes::len)
 }
 
 /// About how much memory a record takes.

@@ -1,7 +1,6 @@
 //! What a checkpoint of the log writes, set apart so that commits go on meanwhile.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use streams::{CommitPosition, Offset, Partition, TopicPartition};
 
@@ -9,7 +8,8 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::group::Group;
 use crate::log::{Retention, TopicConfig};
-use crate::memtable::{MemTable, StorePartition};
+use crate::memtable::FrozenStores;
+use crate::rotation::{MergedAt, SLOTS, slot_of};
 use crate::tail::{FrozenTail, Tail};
 
 /// Everything that a checkpoint covers and the one before did not.
@@ -19,6 +19,8 @@ pub(crate) struct Frozen {
     pub(crate) position: CommitPosition,
     pub(crate) topics: Vec<FrozenTopic>,
     pub(crate) groups: Vec<FrozenGroup>,
+    /// For each slot of store partitions the last checkpoint that merged them, after this one.
+    pub(crate) merged_at: MergedAt,
 }
 
 /// The new records of a topic.
@@ -42,7 +44,7 @@ pub(crate) struct FrozenPartition {
 pub(crate) struct FrozenGroup {
     pub(crate) name: &'static str,
     pub(crate) offsets: Vec<(TopicPartition, Offset)>,
-    pub(crate) stores: Arc<BTreeMap<StorePartition, MemTable>>,
+    pub(crate) stores: FrozenStores,
 }
 
 impl Core {
@@ -62,13 +64,15 @@ impl Core {
             FrozenTopic { config, partitions }
         };
         let topics = self.topics.iter_mut().map(freeze_topic).collect();
+        let due = self.rotation.turn(self.committed, unmerged_bytes(&self.groups));
         let freeze_group = |(name, group): (&&'static str, &mut Group)| FrozenGroup {
             name,
             offsets: group.offsets.iter().map(|(of, offset)| (*of, *offset)).collect(),
-            stores: group.stores.freeze(),
+            stores: group.stores.freeze(|store| due.contains(slot_of(name, store))),
         };
         let groups = self.groups.iter_mut().map(freeze_group).collect();
-        Frozen { position: self.committed, topics, groups }
+        let merged_at = self.rotation.merged_at();
+        Frozen { position: self.committed, topics, groups, merged_at }
     }
 
     /// Those of these positions, by their index, whose records have been released.
@@ -101,6 +105,17 @@ impl Core {
         }
         self.frozen_bytes = 0;
     }
+}
+
+/// About how much memory the changes take that are not merged, by slot.
+fn unmerged_bytes(groups: &BTreeMap<&'static str, Group>) -> [usize; SLOTS] {
+    let mut bytes = [0; SLOTS];
+    for (name, group) in groups {
+        for (store, store_bytes) in group.stores.bytes() {
+            bytes[slot_of(name, store)] += store_bytes;
+        }
+    }
+    bytes
 }
 
 /// Records of a partition that are wanted of the store.

@@ -9,7 +9,8 @@
 //! - `core`: the log in memory as a plain state machine, made of `topics` and their `tail`s,
 //!   `group`s with their `memtable`s, and those `waiting` for durability.
 //! - `memory`: that core behind the contract, for tests.
-//! - `embedded`: that core kept on local disk; `frozen` is what of it a checkpoint writes.
+//! - `embedded`: that core kept on local disk; `frozen` is what of it a checkpoint
+//!   writes, and `rotation` whose turn it is.
 //! - `contract` (feature `test-util`): the suite that every implementation must pass.
 #![warn(missing_docs)]
 
@@ -24,6 +25,7 @@ mod group;
 mod log;
 mod memory;
 mod memtable;
+mod rotation;
 mod tail;
 mod topics;
 mod waiting;

@@ -6,10 +6,15 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use streams::{KeyRange, Partition, StoreName};
+use streams::{KeyRange, Partition, StoreChange, StoreName};
 
-/// The newest changes of one store in one partition: key to value, `None` for deleted.
-pub(crate) type MemTable = BTreeMap<Bytes, Option<Bytes>>;
+/// The newest changes of one store in one partition.
+#[derive(Debug, Default)]
+pub(crate) struct MemTable {
+    /// Key to value, `None` for deleted.
+    entries: BTreeMap<Bytes, Option<Bytes>>,
+    bytes: usize,
+}
 
 /// About what an entry costs beside its bytes.
 const ENTRY_BYTES: usize = 128;
@@ -17,13 +22,25 @@ const ENTRY_BYTES: usize = 128;
 /// One partition of one store.
 pub type StorePartition = (StoreName, Partition);
 
-/// The stores of one group: changes that a checkpoint is being made of, and those made since,
-/// which hide the former, as both hide what lies below.
+/// The stores of one group: changes that are being merged into a store below, and those made
+/// since, which hide the former, as both hide what lies below.
 #[derive(Debug, Default)]
 pub(crate) struct MemTables {
     active: BTreeMap<StorePartition, MemTable>,
     /// Shared with the checkpoint, which reads it without holding up commits.
-    frozen: Arc<BTreeMap<StorePartition, MemTable>>,
+    merging: Arc<BTreeMap<StorePartition, MemTable>>,
+    /// The changes since the last checkpoint, in the order they were made.
+    unsaved: Vec<(Partition, StoreChange)>,
+}
+
+/// What a checkpoint does about the stores of a group.
+#[derive(Debug)]
+pub(crate) struct FrozenStores {
+    /// The changes to merge into the stores below.
+    pub(crate) merging: Arc<BTreeMap<StorePartition, MemTable>>,
+    /// Changes of other store partitions since the last checkpoint, in the order they were made:
+    /// they are saved until those are merged too.
+    pub(crate) unsaved: Vec<(Partition, StoreChange)>,
 }
 
 /// What memory knows of a key.
@@ -35,23 +52,45 @@ pub(crate) enum Known {
     Unchanged,
 }
 
-impl MemTables {
-    /// Makes a change, and returns by how many bytes the memory in use grew.
-    pub(crate) fn put(&mut self, store: StorePartition, key: Bytes, value: Option<Bytes>) -> isize {
-        let entry_bytes = ENTRY_BYTES + key.len();
-        let value_bytes = value.as_ref().map_or(0, Bytes::len);
-        let replaced = self.active.entry(store).or_default().insert(key, value);
-        match replaced {
-            Some(former) => value_bytes as isize - former.map_or(0, |value| value.len()) as isize,
-            None => (entry_bytes + value_bytes) as isize,
+impl MemTable {
+    fn put(&mut self, key: Bytes, value: Option<Bytes>) {
+        let value_bytes = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+        self.bytes += ENTRY_BYTES + key.len() + value_bytes(&value);
+        let key_bytes = key.len();
+        if let Some(former) = self.entries.insert(key, value) {
+            self.bytes -= ENTRY_BYTES + key_bytes + value_bytes(&former);
         }
+    }
+
+    /// The changes in order of key.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Bytes, Option<&Bytes>)> {
+        self.entries.iter().map(|(key, value)| (key, value.as_ref()))
+    }
+}
+
+impl MemTables {
+    /// Makes a change.
+    pub(crate) fn put(&mut self, partition: Partition, change: StoreChange) {
+        self.unsaved.push((partition, change.clone()));
+        self.put_saved(partition, change);
+    }
+
+    /// Makes a change that a checkpoint has saved before.
+    pub(crate) fn put_saved(&mut self, partition: Partition, change: StoreChange) {
+        let table = self.active.entry((change.store, partition)).or_default();
+        table.put(change.key, change.value);
+    }
+
+    /// About how much memory each store partition takes whose changes are not being merged.
+    pub(crate) fn bytes(&self) -> impl Iterator<Item = (StorePartition, usize)> {
+        self.active.iter().map(|(store, table)| (*store, table.bytes))
     }
 
     pub(crate) fn get(&self, store: StorePartition, key: &[u8]) -> Known {
         let in_generation = |generation: &BTreeMap<StorePartition, MemTable>| {
-            generation.get(&store).and_then(|table| table.get(key)).cloned()
+            generation.get(&store).and_then(|table| table.entries.get(key)).cloned()
         };
-        match in_generation(&self.active).or_else(|| in_generation(&self.frozen)) {
+        match in_generation(&self.active).or_else(|| in_generation(&self.merging)) {
             Some(value) => Known::Changed(value),
             None => Known::Unchanged,
         }
@@ -65,12 +104,12 @@ impl MemTables {
         range: &KeyRange,
         limit: usize,
     ) -> Vec<(Bytes, Option<Bytes>)> {
-        let empty = MemTable::new();
+        let empty = MemTable::default();
         let active = self.active.get(&store).unwrap_or(&empty);
-        let frozen = self.frozen.get(&store).unwrap_or(&empty);
+        let merging = self.merging.get(&store).unwrap_or(&empty);
         let mut found = Vec::new();
         let mut with_value = 0;
-        for (key, value) in newest_first(entries(active, range), entries(frozen, range)) {
+        for (key, value) in newest_first(entries(active, range), entries(merging, range)) {
             if with_value == limit {
                 break;
             }
@@ -80,16 +119,20 @@ impl MemTables {
         found
     }
 
-    /// Sets the changes made so far apart for a checkpoint. There must be no other one under way.
-    pub(crate) fn freeze(&mut self) -> Arc<BTreeMap<StorePartition, MemTable>> {
-        assert!(self.frozen.is_empty(), "the checkpoint before has been released");
-        self.frozen = Arc::new(std::mem::take(&mut self.active));
-        Arc::clone(&self.frozen)
+    /// Sets apart what a checkpoint merges, the store partitions that are due, and what it saves.
+    /// There must be no other one under way.
+    pub(crate) fn freeze(&mut self, due: impl Fn(StorePartition) -> bool) -> FrozenStores {
+        assert!(self.merging.is_empty(), "the checkpoint before has been released");
+        let merging = self.active.extract_if(.., |store, _| due(*store)).collect();
+        self.merging = Arc::new(merging);
+        let mut unsaved = std::mem::take(&mut self.unsaved);
+        unsaved.retain(|(partition, change)| !due((change.store, *partition)));
+        FrozenStores { merging: Arc::clone(&self.merging), unsaved }
     }
 
-    /// Forgets the frozen changes, which lie below by now.
+    /// Forgets the changes that were being merged, which lie below by now.
     pub(crate) fn release(&mut self) {
-        self.frozen = Arc::default();
+        self.merging = Arc::default();
     }
 }
 
@@ -101,7 +144,8 @@ fn entries<'table>(
     // An upper end below the lower one is an empty range here, and a panic of the map's.
     let is_empty = range.until.as_ref().is_some_and(|until| *until <= range.from);
     let until = range.until.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-    let found = (!is_empty).then(|| table.range::<Bytes, _>((Bound::Included(&range.from), until)));
+    let found =
+        (!is_empty).then(|| table.entries.range::<Bytes, _>((Bound::Included(&range.from), until)));
     found.into_iter().flatten()
 }
 

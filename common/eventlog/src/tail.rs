@@ -31,6 +31,8 @@ pub(crate) struct Tail {
 /// The records of one partition that a checkpoint writes.
 #[derive(Clone, Debug)]
 pub(crate) struct FrozenTail {
+    /// The offset of the first record there is, here or below.
+    pub(crate) begin: Offset,
     /// The offset of the first of them.
     pub(crate) base: Offset,
     /// One past the last of them.
@@ -106,7 +108,12 @@ impl Tail {
     pub(crate) fn freeze(&mut self) -> FrozenTail {
         assert!(self.frozen.is_empty(), "the checkpoint before has been released");
         self.frozen = Arc::new(std::mem::take(&mut self.active));
-        FrozenTail { base: self.base(), end: self.end(), records: Arc::clone(&self.frozen) }
+        FrozenTail {
+            begin: self.begin,
+            base: self.base(),
+            end: self.end(),
+            records: Arc::clone(&self.frozen),
+        }
     }
 
     /// Forgets the frozen records, which lie below by now, as far as they are after `begin`.

@@ -16,6 +16,8 @@ use crate::log::TopicConfig;
 const APPEND: u8 = 0;
 const BATCH: u8 = 1;
 
+const TIMESTAMP_BYTES: usize = size_of::<i64>();
+
 /// Bytes that are not what this module wrote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -167,6 +169,13 @@ pub(crate) fn read_record(
     Ok(ConsumedRecord { source, offset, timestamp, key, value, headers })
 }
 
+/// The key of the record of these bytes.
+pub(crate) fn record_key(bytes: &[u8]) -> Result<Option<&[u8]>, Malformed> {
+    let mut from = Reader(bytes);
+    from.array::<TIMESTAMP_BYTES>()?;
+    from.optional()
+}
+
 /// A header's name; the usual ones take no memory.
 fn header_name(name: &str) -> Cow<'static, str> {
     const USUAL: [&str; 7] = [
@@ -221,7 +230,7 @@ pub(crate) fn write_number(into: &mut Vec<u8>, mut number: u64) {
     into.push(number as u8);
 }
 
-fn write_bytes(into: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn write_bytes(into: &mut Vec<u8>, bytes: &[u8]) {
     write_number(into, bytes.len() as u64);
     into.extend_from_slice(bytes);
 }

@@ -31,6 +31,20 @@ pub(crate) const OFFSETS: TableDefinition<'static, (&str, &str, u32), u64> =
 pub(crate) const EXTENTS: TableDefinition<'static, (&str, u32), (u64, u64)> =
     TableDefinition::new("extents");
 
+/// Of a partition of a compacted topic, by topic and partition: how many bytes of blocks the last
+/// compaction left, and how many were written since.
+pub(crate) const CLEANNESS: TableDefinition<'static, (&str, u32), (u64, u64)> =
+    TableDefinition::new("cleanness");
+
+/// Changes of stores that are not merged into their tables yet, packed, by the position of the
+/// checkpoint that saved them and a number.
+pub(crate) const UNMERGED: TableDefinition<'static, (u64, u32), &[u8]> =
+    TableDefinition::new("unmerged");
+
+/// The position of the checkpoint that last merged the changes of a slot, by slot. Changes that
+/// were saved up to there count no more.
+pub(crate) const MERGED_AT: TableDefinition<'static, u32, u64> = TableDefinition::new("merged-at");
+
 pub(crate) const STATE_PREFIX: &str = "state\0";
 pub(crate) const RECORDS_PREFIX: &str = "records\0";
 
@@ -39,23 +53,13 @@ pub(crate) fn records_name(topic: &str) -> String {
     format!("{RECORDS_PREFIX}{topic}")
 }
 
-/// The name of the table of the keys of a compacted topic.
-pub(crate) fn keys_name(topic: &str) -> String {
-    format!("keys\0{topic}")
-}
-
 /// The name of the table of a state store.
 pub(crate) fn state_name(group: &str, store: &str) -> String {
     format!("{STATE_PREFIX}{group}\0{store}")
 }
 
-/// Records by partition and offset. Of a compacted topic each row is one record; else it is a
-/// block of them, and the offset that of the first.
+/// Blocks of records, by partition and the offset of the first record.
 pub(crate) type ByOffset<'name> = TableDefinition<'name, (u32, u64), &'static [u8]>;
-
-/// By a key behind its partition ([`key_of`]): the offset of the newest record of a key of a
-/// compacted topic.
-pub(crate) type OffsetByKey<'name> = TableDefinition<'name, &'static [u8], u64>;
 
 /// By a key behind its partition ([`key_of`]): its value in a state store.
 pub(crate) type ValueByKey<'name> = TableDefinition<'name, &'static [u8], &'static [u8]>;
@@ -109,6 +113,9 @@ pub(crate) fn create_store(database: &Database, partitions: u32) -> Result<(), r
     write_about(&transaction, partitions)?;
     transaction.open_table(OFFSETS)?;
     transaction.open_table(EXTENTS)?;
+    transaction.open_table(CLEANNESS)?;
+    transaction.open_table(UNMERGED)?;
+    transaction.open_table(MERGED_AT)?;
     Ok(transaction.commit()?)
 }
 

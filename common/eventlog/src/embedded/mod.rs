@@ -15,6 +15,8 @@
 //! A write that fails ends all writing until the next start. A second try could succeed although
 //! the system has thrown away what the first one was to write.
 
+mod blocks;
+mod compaction;
 mod encoding;
 mod files;
 mod journal;
@@ -99,7 +101,7 @@ impl EmbeddedLog {
         let Opened { state, journal, store, lock } =
             opened.map_err(|trouble| trouble.in_directory(directory))?;
         let store = Arc::new(store);
-        let shared = Arc::new(Shared::new(directory.to_owned(), topics, limits, state));
+        let shared = Arc::new(Shared::new(directory.to_owned(), limits, state));
         let mut running = Running {
             shared: Arc::clone(&shared),
             store: Some(Arc::clone(&store)),

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use redb::{Database, ReadableDatabase, ReadableTable};
 use streams::{CommitPosition, Offset, Partition, TopicPartition};
 
-use crate::core::Core;
-use crate::embedded::encoding::Names;
+use crate::core::{Commit, Core};
+use crate::embedded::blocks::unpack;
+use crate::embedded::encoding::{Names, read_commit};
 use crate::embedded::files::Databases;
 use crate::embedded::journal::Journal;
-use crate::embedded::layout::{self, EXTENTS, OFFSETS};
+use crate::embedded::layout::{self, EXTENTS, MERGED_AT, OFFSETS, UNMERGED};
 use crate::embedded::shared::State;
 use crate::embedded::snapshot::Snapshot;
 use crate::embedded::trouble::Trouble;
 use crate::log::TopicConfig;
+use crate::rotation::{MergedAt, Rotation, slot_of};
 use crate::tail::Tail;
 
 /// A log that was brought up to its files.
@@ -37,7 +39,8 @@ pub(crate) fn load(
     let mut names = Names::new(topics);
     let mut core = Core::new(topics.to_vec(), partitions);
     core.committed = CommitPosition(position);
-    load_store(&mut core, &store, &mut names)?;
+    load_places(&mut core, &store, &mut names)?;
+    load_unmerged(&mut core, &store, &mut names)?;
     let journal = Journal::replayed_into(&mut core, journal, &mut names)?;
     let committed = core.committed();
     core.advance_durable(committed);
@@ -45,7 +48,7 @@ pub(crate) fn load(
         core,
         queue: Vec::new(),
         journal_waits: false,
-        snapshot: Arc::new(Snapshot::open(&store, topics)?),
+        snapshot: Arc::new(Snapshot::open(&store)?),
         checkpointed: CommitPosition(position),
         checkpoint_wanted: CommitPosition(0),
         checkpoint_awaits: None,
@@ -70,7 +73,7 @@ fn check_layout(database: &Database, partitions: u32) -> Result<u64, Trouble> {
 }
 
 /// Reads where the partitions of the store end, and how far the groups have come.
-fn load_store(core: &mut Core, store: &Database, names: &mut Names) -> Result<(), Trouble> {
+fn load_places(core: &mut Core, store: &Database, names: &mut Names) -> Result<(), Trouble> {
     let transaction = store.begin_read()?;
     for row in transaction.open_table(EXTENTS)?.iter()? {
         let (key, extent) = row?;
@@ -87,6 +90,35 @@ fn load_store(core: &mut Core, store: &Database, names: &mut Names) -> Result<()
         let of = TopicPartition::new(names.topic(topic)?, Partition(partition));
         let group = core.groups.entry(names.kept(group)).or_default();
         group.offsets.insert(of, Offset(offset.value()));
+    }
+    Ok(())
+}
+
+/// Reads the store changes that are not merged into their tables.
+fn load_unmerged(core: &mut Core, store: &Database, names: &mut Names) -> Result<(), Trouble> {
+    let transaction = store.begin_read()?;
+    let mut merged_at = MergedAt::default();
+    for row in transaction.open_table(MERGED_AT)?.iter()? {
+        let (slot, position) = row?;
+        if let Some(merged_at) = merged_at.get_mut(slot.value() as usize) {
+            *merged_at = CommitPosition(position.value());
+        }
+    }
+    core.rotation = Rotation::resumed(merged_at);
+    for row in transaction.open_table(UNMERGED)?.iter()? {
+        let (key, saved) = row?;
+        let saved_at = CommitPosition(key.value().0);
+        let commit = read_commit(&unpack(saved.value())?, names)?;
+        let Commit::Batch { group, batch } = commit else { continue };
+        let stores = &mut core.groups.entry(group).or_default().stores;
+        for task in batch.tasks {
+            let partition = task.partition;
+            let unmerged = task
+                .changes
+                .into_iter()
+                .filter(|change| merged_at[slot_of(group, (change.store, partition))] < saved_at);
+            unmerged.for_each(|change| stores.put_saved(partition, change));
+        }
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ pub(crate) struct Faults {
     pub(crate) cut_after: u64,
     /// A sync says that it is done and does nothing.
     pub(crate) syncs_do_nothing: bool,
-    /// This one of the syncs fails; those after it say that they are done.
+    /// This one of the syncs fails; those of the same file after it say that they are done.
     pub(crate) failing_sync: Option<u64>,
 }
 
@@ -57,6 +57,8 @@ struct Contents {
     synced: Vec<u8>,
     current: Vec<u8>,
     since: Vec<Change>,
+    /// Whether a sync has failed.
+    has_failed: bool,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,7 @@ impl Supply {
         let file = |content: Vec<u8>| Contents {
             synced: content.clone(),
             current: content,
-            since: Vec::new(),
+            ..Contents::default()
         };
         let files = contents.into_iter().map(file).collect();
         Arc::new(Mutex::new(Supply { faults, operations: 0, syncs: 0, files }))
@@ -202,12 +204,14 @@ impl StorageBackend for PoweredFile {
             return Err(no_power());
         }
         supply.syncs += 1;
-        if supply.faults.failing_sync == Some(supply.syncs) {
+        let fails = supply.faults.failing_sync == Some(supply.syncs);
+        let does_nothing = supply.faults.syncs_do_nothing;
+        let file = &mut supply.files[self.number];
+        if fails {
+            file.has_failed = true;
             return Err(io::Error::other("the disk gave up"));
         }
-        let failed = supply.faults.failing_sync.is_some_and(|number| number < supply.syncs);
-        if !supply.faults.syncs_do_nothing && !failed {
-            let file = &mut supply.files[self.number];
+        if !file.has_failed && !does_nothing {
             file.synced.clone_from(&file.current);
             file.since.clear();
         }

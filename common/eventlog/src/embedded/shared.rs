@@ -8,7 +8,6 @@ use streams::CommitPosition;
 use crate::core::{Core, Wakers};
 use crate::embedded::snapshot::Snapshot;
 use crate::error::Error;
-use crate::log::TopicConfig;
 use crate::waiting::{Due, call};
 
 /// How much of the log is kept in memory.
@@ -37,7 +36,6 @@ impl Default for Limits {
 /// What is shared, and how its users wait for each other.
 pub(crate) struct Shared {
     pub(crate) directory: PathBuf,
-    pub(crate) topics: Vec<TopicConfig>,
     pub(crate) limits: Limits,
     state: Mutex<State>,
     /// The journal thread waits here for commits to write.
@@ -78,15 +76,9 @@ impl State {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        directory: PathBuf,
-        topics: Vec<TopicConfig>,
-        limits: Limits,
-        state: State,
-    ) -> Self {
+    pub(crate) fn new(directory: PathBuf, limits: Limits, state: State) -> Self {
         Shared {
             directory,
-            topics,
             limits,
             state: Mutex::new(state),
             journal_work: Condvar::new(),

@@ -7,11 +7,11 @@ use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableHand
 use streams::{ConsumedRecord, KeyRange, Offset, Partition};
 
 use crate::budget::Share;
-use crate::embedded::encoding::{Reader, read_record};
+use crate::embedded::blocks::{records, unpack};
+use crate::embedded::encoding::read_record;
 use crate::embedded::layout::{ByOffset, RECORDS_PREFIX, STATE_PREFIX, ValueByKey, key_of};
 use crate::embedded::trouble::Trouble;
 use crate::frozen::Wanted;
-use crate::log::{Retention, TopicConfig};
 
 type StateTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
 type RecordsTable = ReadOnlyTable<(u32, u64), &'static [u8]>;
@@ -21,18 +21,12 @@ type RecordsTable = ReadOnlyTable<(u32, u64), &'static [u8]>;
 pub(crate) struct Snapshot {
     state: BTreeMap<String, BTreeMap<String, StateTable>>,
     records: BTreeMap<String, RecordsTable>,
-    compacted: Vec<&'static str>,
 }
 
 impl Snapshot {
-    pub(crate) fn open(database: &Database, topics: &[TopicConfig]) -> Result<Self, Trouble> {
+    pub(crate) fn open(database: &Database) -> Result<Self, Trouble> {
         let transaction = database.begin_read()?;
-        let compacted = topics.iter().filter(|topic| topic.retention == Retention::Compacted);
-        let mut snapshot = Snapshot {
-            state: BTreeMap::new(),
-            records: BTreeMap::new(),
-            compacted: compacted.map(|topic| topic.name.as_str()).collect(),
-        };
+        let mut snapshot = Snapshot { state: BTreeMap::new(), records: BTreeMap::new() };
         for handle in transaction.list_tables()? {
             snapshot.open_table(&transaction, handle.name())?;
         }
@@ -103,78 +97,27 @@ impl Snapshot {
         share: &mut Share,
         into: &mut Vec<ConsumedRecord>,
     ) -> Result<Offset, Trouble> {
-        let topic = wanted.of.topic.as_str();
-        let Some(table) = self.records.get(topic) else { return Ok(wanted.until) };
-        if self.compacted.contains(&topic) {
-            read_rows(table, wanted, share, into)
-        } else {
-            read_blocks(table, wanted, share, into)
-        }
-    }
-}
-
-/// Reads from a compacted topic: a row is a record.
-fn read_rows(
-    table: &RecordsTable,
-    wanted: Wanted,
-    share: &mut Share,
-    into: &mut Vec<ConsumedRecord>,
-) -> Result<Offset, Trouble> {
-    let partition = wanted.of.partition.0;
-    for row in table.range((partition, wanted.from.0)..(partition, wanted.until.0))? {
-        let (key, value) = row?;
-        let offset = Offset(key.value().1);
-        let mut bytes = Reader(value.value());
-        let record = read_record(bytes.bytes()?, wanted.of, offset)?;
-        if !share.take(&record) {
-            return Ok(offset);
-        }
-        into.push(record);
-    }
-    Ok(wanted.until)
-}
-
-/// Reads from any other topic: a row is a block of records without a gap.
-fn read_blocks(
-    table: &RecordsTable,
-    wanted: Wanted,
-    share: &mut Share,
-    into: &mut Vec<ConsumedRecord>,
-) -> Result<Offset, Trouble> {
-    let partition = wanted.of.partition.0;
-    let before = table.range((partition, 0)..=(partition, wanted.from.0))?.next_back();
-    let first = before.transpose()?.map_or(wanted.from.0, |(key, _)| key.value().1);
-    for row in table.range((partition, first)..(partition, wanted.until.0))? {
-        let (key, value) = row?;
-        let block = unpacked(value.value())?;
-        let mut bytes = Reader(&block);
-        let mut offset = Offset(key.value().1);
-        while !bytes.is_finished() {
-            let record = bytes.bytes()?;
-            if offset >= wanted.from {
-                let record = read_record(record, wanted.of, offset)?;
+        let Some(table) = self.records.get(wanted.of.topic.as_str()) else {
+            return Ok(wanted.until);
+        };
+        let partition = wanted.of.partition.0;
+        let before = table.range((partition, 0)..=(partition, wanted.from.0))?.next_back();
+        let first = before.transpose()?.map_or(wanted.from.0, |(key, _)| key.value().1);
+        for row in table.range((partition, first)..(partition, wanted.until.0))? {
+            let (key, value) = row?;
+            let block = unpack(value.value())?;
+            for record in records(Offset(key.value().1), &block) {
+                let (offset, bytes) = record?;
+                if offset < wanted.from {
+                    continue;
+                }
+                let record = read_record(bytes, wanted.of, offset)?;
                 if !share.take(&record) {
                     return Ok(offset);
                 }
                 into.push(record);
             }
-            offset = offset.next();
         }
+        Ok(wanted.until)
     }
-    Ok(wanted.until)
-}
-
-/// A block of records as it is stored.
-pub(crate) fn packed(block: &[u8]) -> Vec<u8> {
-    lz4_flex::block::compress_prepend_size(block)
-}
-
-fn unpacked(stored: &[u8]) -> Result<Vec<u8>, Trouble> {
-    /// More than this LZ4 cannot make of a byte: a larger size is not one to ask memory for.
-    const EXPANSION_MAX: usize = 256;
-    let (size, packed) = lz4_flex::block::uncompressed_size(stored)?;
-    if size > packed.len().saturating_mul(EXPANSION_MAX) {
-        return Err(Trouble::corrupt(format!("a block says that it holds {size} bytes")));
-    }
-    Ok(lz4_flex::block::decompress(packed, size)?)
 }

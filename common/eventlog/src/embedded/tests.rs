@@ -17,7 +17,7 @@ const REQUESTS: TopicName = TopicName::new("requests");
 /// Logs in directories of their own.
 #[derive(Default)]
 struct OnDisk {
-    directories: Mutex<Vec<TempDir>>,
+    kept: Mutex<Vec<(TempDir, Vec<TopicConfig>)>>,
 }
 
 impl LogFactory for OnDisk {
@@ -25,17 +25,18 @@ impl LogFactory for OnDisk {
 
     fn make(&self, topics: Vec<TopicConfig>, partitions: u32) -> EmbeddedLog {
         let directory = TempDir::new().unwrap();
-        let log = EmbeddedLog::open(directory.path(), topics, partitions).unwrap();
-        self.directories.lock().unwrap().push(directory);
+        let log = EmbeddedLog::open(directory.path(), topics.clone(), partitions).unwrap();
+        self.kept.lock().unwrap().push((directory, topics));
         log
     }
 
     fn restart(&self, log: EmbeddedLog) -> Option<EmbeddedLog> {
-        let directory = log.shared().directory.clone();
-        let topics = log.shared().topics.clone();
+        let path = log.shared().directory.clone();
         let partitions = log.partitions();
         drop(log);
-        Some(EmbeddedLog::open(&directory, topics, partitions).unwrap())
+        let kept = self.kept.lock().unwrap();
+        let (_, topics) = kept.iter().find(|(directory, _)| directory.path() == path)?;
+        Some(EmbeddedLog::open(&path, topics.clone(), partitions).unwrap())
     }
 
     fn housekeeping(&self, log: &EmbeddedLog) {

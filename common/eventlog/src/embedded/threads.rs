@@ -57,7 +57,7 @@ fn next_batch(shared: &Shared) -> Option<Batch> {
 /// Makes checkpoints until the log is closed or a write fails.
 pub(crate) fn make_checkpoints(shared: &Shared, store: &Database) {
     while let Some(frozen) = next_checkpoint(shared) {
-        match guarded(|| checkpoint(shared, store, &frozen)) {
+        match guarded(|| checkpoint(store, &frozen)) {
             Ok(snapshot) => finish(shared, &frozen, snapshot),
             Err(trouble) => return shared.fail(trouble.on_failing()),
         }
@@ -89,9 +89,9 @@ fn next_checkpoint(shared: &Shared) -> Option<Frozen> {
     Some(frozen)
 }
 
-fn checkpoint(shared: &Shared, store: &Database, frozen: &Frozen) -> Result<Snapshot, Trouble> {
+fn checkpoint(store: &Database, frozen: &Frozen) -> Result<Snapshot, Trouble> {
     store::write(store, frozen)?;
-    Snapshot::open(store, &shared.topics)
+    Snapshot::open(store)
 }
 
 /// Has readers look at the store for what was frozen, in one step with forgetting it in memory.
