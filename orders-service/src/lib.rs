@@ -1,5 +1,11 @@
 //! Orders: taken in, validated, paid, shipped.
 //!
+//! - [`topology`]: what comes in, what is kept, what goes out
 //! - [`order`]: the rules
+//! - [`http`]: the routes
 
+pub mod http;
 pub mod order;
+pub mod topology;
+
+pub use topology::topology;

@@ -1,5 +1,11 @@
 //! Customers, their accounts, and the payments of orders.
 //!
+//! - [`topology`]: what comes in, what is kept, what goes out
 //! - [`payment`]: the rules
+//! - [`http`]: the routes
 
+pub mod http;
 pub mod payment;
+pub mod topology;
+
+pub use topology::topology;

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::{Deserialize, Serialize};
 
 use crate::codec::{Codec, DecodeError, Json, Key};
 use crate::context::{Context, ProcessError};
@@ -97,33 +96,34 @@ fn from_sortable(bits: u64) -> Timestamp {
     Timestamp::from_millis((bits ^ (1 << 63)) as i64)
 }
 
-/// A session after a record was merged into it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The session that the record at hand belongs to, as it was before it.
+#[derive(Debug)]
 pub struct Session<V> {
-    /// The event time of its first record.
-    pub start: Timestamp,
-    /// The event time of its last record.
-    pub end: Timestamp,
-    /// What its records come to.
-    pub value: V,
+    /// What its records came to; `None` where the record at hand is its first.
+    pub value: Option<V>,
+    /// The event time of its first record, the one at hand included.
+    start: Timestamp,
+    /// The event time of its last record, the one at hand included.
+    end: Timestamp,
+    /// Where the sessions lie that it takes the place of, and those that have expired.
+    replaced: Vec<(Timestamp, Timestamp)>,
+    expired: bool,
 }
 
 impl Context<'_> {
-    /// Merges a value into the session of `key` at the time of the record at hand, joining the
-    /// sessions that the record brings together, and says what the session is now. A record that
-    /// comes after its session's retention is a session of its own and leaves nothing behind.
+    /// The session of `key` at the time of the record at hand: what the record brings together,
+    /// merged in order of time. Nothing is written before [`Context::put_session`].
     ///
     /// # Errors
     /// [`ProcessError`] where the store cannot be read or is not connected.
-    pub fn merge_session<K, V, C>(
-        &mut self,
+    pub fn find_session<K, V, C>(
+        &self,
         sessions: &SessionStore<K, V, C>,
         key: &K,
-        value: V,
         merge: impl Fn(V, V) -> V,
     ) -> Result<Session<V>, ProcessError>
     where
-        K: Key + Clone,
+        K: Key,
         C: Codec<V>,
     {
         let SessionWindows { gap_ms, retention_ms } = sessions.windows;
@@ -132,24 +132,51 @@ impl Context<'_> {
         let known = self.range(&sessions.store, &range, usize::MAX)?;
         let newest = known.iter().map(|(known, _)| known.end).fold(at, Ord::max);
         let oldest_kept = newest - retention_ms;
-        let mut merged = Session { start: at, end: at, value };
+        let mut found =
+            Session { value: None, start: at, end: at, replaced: Vec::new(), expired: false };
         for (other, value) in known {
             let expired = other.end < oldest_kept;
             let apart = other.end + gap_ms < at || at + gap_ms < other.start;
             if !expired && apart {
                 continue;
             }
-            self.delete(&sessions.store, &other)?;
+            found.replaced.push((other.start, other.end));
             if !expired {
-                merged.start = merged.start.min(other.start);
-                merged.end = merged.end.max(other.end);
-                merged.value = merge(value, merged.value);
+                found.start = found.start.min(other.start);
+                found.end = found.end.max(other.end);
+                found.value = Some(match found.value.take() {
+                    Some(before) => merge(before, value),
+                    None => value,
+                });
             }
         }
-        if merged.end >= oldest_kept {
-            let place = SessionKey { key: key.clone(), start: merged.start, end: merged.end };
-            self.put(&sessions.store, &place, &merged.value)?;
+        found.expired = found.end < oldest_kept;
+        Ok(found)
+    }
+
+    /// Sets what the session comes to with the record at hand. A record that comes after its
+    /// session's retention leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`ProcessError::NotConnected`] for a store that the processor is not connected to.
+    pub fn put_session<K, V, C>(
+        &mut self,
+        sessions: &SessionStore<K, V, C>,
+        key: &K,
+        session: Session<V>,
+        value: &V,
+    ) -> Result<(), ProcessError>
+    where
+        K: Key + Clone,
+        C: Codec<V>,
+    {
+        for (start, end) in session.replaced {
+            self.delete(&sessions.store, &SessionKey { key: key.clone(), start, end })?;
         }
-        Ok(merged)
+        if !session.expired {
+            let place = SessionKey { key: key.clone(), start: session.start, end: session.end };
+            self.put(&sessions.store, &place, value)?;
+        }
+        Ok(())
     }
 }

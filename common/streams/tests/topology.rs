@@ -174,9 +174,10 @@ fn a_request_that_cannot_be_decoded_becomes_a_dead_letter_and_the_task_goes_on()
 }
 
 fn session_totals(context: &mut Context<'_>, visit: Record<Name, u64>) -> Result<(), ProcessError> {
-    let session =
-        context.merge_session(&SESSIONS, &visit.key, visit.value, |left, right| left + right)?;
-    context.forward(&BILLS, &visit.key, &session.value)
+    let session = context.find_session(&SESSIONS, &visit.key, |left, right| left + right)?;
+    let total = session.value.unwrap_or(0) + visit.value;
+    context.put_session(&SESSIONS, &visit.key, session, &total)?;
+    context.forward(&BILLS, &visit.key, &total)
 }
 
 fn session_driver() -> TopologyDriver {
