@@ -1,1 +1,37 @@
-fn main() {}
+//! Runs the whole system in one process.
+
+use std::io::{Write, stderr, stdout};
+use std::process::ExitCode;
+
+use clap::Parser;
+use quickstart::Settings;
+use shell::{shutdown, telemetry};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let settings = Settings::parse();
+    telemetry::start();
+    match run(&settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where nobody reads stderr, the exit code still tells.
+            let _ = writeln!(stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(settings: &Settings) -> anyhow::Result<()> {
+    let stop = shutdown::signal()?;
+    let mut system = quickstart::start(settings).await?;
+    write!(stdout(), "{}", system.greeting())?;
+    let ended = tokio::select! {
+        () = stop => Ok(()),
+        error = system.failed() => Err(error.into()),
+    };
+    system.stop().await;
+    ended
+}

@@ -23,7 +23,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { requests_max: 1_024, waiting_max: 20_000, connections_max: 24_000 }
+        Limits { requests_max: 1_024, waiting_max: 14_000, connections_max: 16_000 }
     }
 }
 

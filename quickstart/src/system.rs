@@ -1,0 +1,196 @@
+//! The parts of the system put together.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use eventlog::{EmbeddedLog, TopicConfig};
+use events::topics;
+use orders_service::order::state::Timeouts;
+use shell::admission::{Admission, Limits};
+use shell::{Driver, ServiceHandle, edge, server};
+use streams::{Topology, TopologyError};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::greeting::Greeting;
+use crate::sample::{self, Sample};
+use crate::settings::Settings;
+
+/// How many threads run workers. The log's own threads and those that answer HTTP share the cores
+/// with them.
+const WORKER_THREADS: usize = 1;
+
+/// Open files beside the connections: those of the log, and of the process itself.
+const OTHER_FILES: u32 = 64;
+
+/// Why the system does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is taken, or is none.
+    #[error("cannot listen on {listen}: {source}")]
+    Listen {
+        /// The address.
+        listen: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Log(#[from] eventlog::Error),
+    /// A service is put together wrongly.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// A worker cannot be started, or stopped by itself.
+    #[error(transparent)]
+    Worker(#[from] shell::Error),
+    /// The sample cannot be loaded.
+    #[error("the sample is not loaded: {0}")]
+    Sample(#[from] sample::Error),
+    /// All workers ended without saying why.
+    #[error("the workers have ended")]
+    WorkersEnded,
+}
+
+/// The running system.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    data_dir: PathBuf,
+    sample: Sample,
+    log: EmbeddedLog,
+    driver: Driver,
+    failed: mpsc::UnboundedReceiver<shell::Error>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+/// Starts the system, and loads the sample where it is wanted.
+///
+/// # Errors
+/// [`Error`]; nothing runs then.
+pub async fn start(settings: &Settings) -> Result<Running, Error> {
+    // The address first: where it is taken, nothing is made in the data directory.
+    let not_listening = |source| Error::Listen { listen: settings.listen.clone(), source };
+    let listener = TcpListener::bind(&settings.listen).await.map_err(not_listening)?;
+    let address = listener.local_addr().map_err(not_listening)?;
+    let data_dir = settings.data_dir.clone();
+    let sample = Sample::prepare(&data_dir, !settings.no_sample)?;
+    let log = EmbeddedLog::open(&data_dir, topic_configs(), settings.partitions)?;
+    let (sender, failed) = mpsc::unbounded_channel();
+    let (services, driver) = shell::start(&log, &topologies()?, WORKER_THREADS, sender)?;
+    let [orders, inventory, _, payments] = services.as_slice() else {
+        unreachable!("there is a handle for each topology");
+    };
+    let admission = Admission::new(limits());
+    let api = api(orders, inventory, payments, &admission);
+    let application = edge::application(api, &admission, services.clone());
+    let (stop, stopped) = oneshot::channel();
+    let stopped = async { drop(stopped.await) };
+    let serving = tokio::spawn(server::serve(listener, application, admission, stopped));
+    let loaded = sample.load(inventory, payments).await;
+    let mut running = Running { address, data_dir, sample, log, driver, failed, stop, serving };
+    if let Err(error) = loaded {
+        // Where a worker has failed, that is why.
+        let cause = running.failed.try_recv().map_or(Error::Sample(error), Error::Worker);
+        running.stop().await;
+        return Err(cause);
+    }
+    Ok(running)
+}
+
+impl Running {
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The log under it.
+    pub const fn log(&self) -> &EmbeddedLog {
+        &self.log
+    }
+
+    /// What to say now that it runs.
+    pub fn greeting(&self) -> Greeting {
+        Greeting {
+            address: self.address,
+            data_dir: self.data_dir.clone(),
+            has_sample: self.sample.is_loaded(),
+        }
+    }
+
+    /// Waits until it cannot go on, and gives the reason.
+    pub async fn failed(&mut self) -> Error {
+        self.failed.recv().await.map_or(Error::WorkersEnded, Error::Worker)
+    }
+
+    /// Stops it: requests under way are ended, then the workers, then the log is closed.
+    pub async fn stop(self) {
+        let Running { log, driver, stop, serving, .. } = self;
+        // Where nobody listens, serving has ended already.
+        let _ = stop.send(());
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "serving ended");
+        }
+        let closing = tokio::task::spawn_blocking(move || {
+            driver.stop();
+            drop(log);
+        });
+        if let Err(error) = closing.await {
+            tracing::error!(%error, "closing ended");
+        }
+    }
+}
+
+/// The services, in the order that [`start`] takes their handles.
+fn topologies() -> Result<[Arc<Topology>; 4], TopologyError> {
+    Ok([
+        Arc::new(orders_service::topology(Timeouts::DEFAULT)?),
+        Arc::new(inventory_service::topology()?),
+        Arc::new(fraud_service::topology()?),
+        Arc::new(payments_service::topology()?),
+    ])
+}
+
+fn api(
+    orders: &ServiceHandle,
+    inventory: &ServiceHandle,
+    payments: &ServiceHandle,
+    admission: &Admission,
+) -> Router {
+    orders_service::http::router(orders.clone(), admission.clone())
+        .merge(inventory_service::http::router(inventory.clone()))
+        .merge(payments_service::http::router(payments.clone()))
+}
+
+/// All topics, as the log wants to know them.
+fn topic_configs() -> Vec<TopicConfig> {
+    let retention = |retention| match retention {
+        topics::Retention::ForEver => eventlog::Retention::Forever,
+        topics::Retention::Compacted => eventlog::Retention::Compacted,
+        topics::Retention::UntilConsumed { by } => eventlog::Retention::UntilConsumed { by },
+    };
+    let config = |topic: &topics::TopicSettings| TopicConfig {
+        name: topic.name,
+        retention: retention(topic.retention),
+    };
+    topics::ALL.iter().map(config).collect()
+}
+
+/// As many connections as the system lets the process have, up to what it can do with.
+fn limits() -> Limits {
+    let limits = Limits::default();
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of open files is not known");
+        u64::MAX
+    });
+    let files = u32::try_from(files).unwrap_or(u32::MAX);
+    let connections_max = limits.connections_max.min(files.saturating_sub(OTHER_FILES));
+    if connections_max < limits.connections_max {
+        tracing::warn!(connections_max, "the limit of open files allows only so many connections");
+    }
+    Limits { connections_max, ..limits }
+}
