@@ -10,10 +10,10 @@ use streams::CommitPosition;
 use crate::memtable::StorePartition;
 
 /// The number of slots: how many checkpoints' changes are merged at once.
-pub(crate) const SLOTS: usize = 16;
+pub(crate) const SLOTS: usize = 32;
 
 /// More slots are merged while the changes that are not take more than this.
-const UNMERGED_BYTES_MAX: usize = 24 * 1024 * 1024;
+const UNMERGED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// For each slot the position of the last checkpoint that merged it.
 pub(crate) type MergedAt = [CommitPosition; SLOTS];

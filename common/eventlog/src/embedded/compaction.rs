@@ -62,3 +62,103 @@ fn read(blocks: &Blocks<'_>, partition: u32, base: u64) -> Result<Vec<u8>, Troub
     let row = blocks.get((partition, base))?;
     row.map_or(Ok(Vec::new()), |row| unpack(row.value()))
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use redb::backends::InMemoryBackend;
+    use redb::{Database, WriteTransaction};
+    use streams::{ConsumedRecord, Headers, Partition, Timestamp, TopicName, TopicPartition};
+
+    use super::*;
+    use crate::embedded::encoding::write_record;
+    use crate::embedded::layout::ByOffset;
+
+    const PARTITION: u32 = 1;
+
+    fn transaction() -> WriteTransaction {
+        let backend = InMemoryBackend::new();
+        let database = Database::builder().create_with_backend(backend).unwrap();
+        database.begin_write().unwrap()
+    }
+
+    fn record(key: Option<&str>) -> ConsumedRecord {
+        let topic = TopicName::new("levels");
+        ConsumedRecord {
+            source: TopicPartition::new(topic, Partition(PARTITION)),
+            offset: Offset(0),
+            timestamp: Timestamp::EPOCH,
+            key: key.map(|key| Bytes::copy_from_slice(key.as_bytes())),
+            value: Some(Bytes::from(vec![1; 500])),
+            headers: Headers::default(),
+        }
+    }
+
+    fn write(blocks: &mut Blocks<'_>, partition: u32, from: u64, keys: &[Option<&str>]) {
+        let mut writer = BlockWriter::new(partition);
+        for (offset, key) in (from..).zip(keys) {
+            let record = record(*key);
+            writer.add(blocks, Offset(offset), |into| write_record(into, &record)).unwrap();
+        }
+        writer.finish(blocks).unwrap();
+    }
+
+    /// The offsets and keys of a partition.
+    fn content(blocks: &Blocks<'_>, partition: u32) -> Vec<(u64, Option<String>)> {
+        let mut content = Vec::new();
+        for row in blocks.range((partition, 0)..=(partition, u64::MAX)).unwrap() {
+            let (key, value) = row.unwrap();
+            let block = unpack(value.value()).unwrap();
+            for record in records(Offset(key.value().1), &block) {
+                let (offset, bytes) = record.unwrap();
+                let key = record_key(bytes).unwrap();
+                let key = key.map(|key| String::from_utf8_lossy(key).into_owned());
+                content.push((offset.0, key));
+            }
+        }
+        content
+    }
+
+    fn some(key: &str) -> Option<String> {
+        Some(key.to_owned())
+    }
+
+    #[test]
+    fn the_newest_record_of_each_key_stays_at_its_offset() {
+        let transaction = transaction();
+        let mut blocks = transaction.open_table(ByOffset::new("blocks")).unwrap();
+        write(&mut blocks, PARTITION, 0, &[Some("a"), Some("b"), None, Some("a")]);
+        write(&mut blocks, PARTITION, 10, &[Some("c"), None, Some("b"), Some("c")]);
+        write(&mut blocks, PARTITION + 1, 0, &[Some("a"), Some("a")]);
+
+        let cleanness = compact(&mut blocks, PARTITION).unwrap();
+
+        let newest = [(3, some("a")), (11, None), (12, some("b")), (13, some("c"))];
+        assert_eq!(content(&blocks, PARTITION), newest);
+        assert_eq!(content(&blocks, PARTITION + 1).len(), 2);
+        assert!(!cleanness.is_due());
+    }
+
+    #[test]
+    fn many_blocks_become_few() {
+        let transaction = transaction();
+        let mut blocks = transaction.open_table(ByOffset::new("blocks")).unwrap();
+        let names: Vec<String> = (0..1_000).map(|number| (number % 300).to_string()).collect();
+        let keys: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
+        write(&mut blocks, PARTITION, 0, &keys);
+
+        compact(&mut blocks, PARTITION).unwrap();
+
+        let offsets: Vec<u64> = content(&blocks, PARTITION).iter().map(|record| record.0).collect();
+        assert_eq!(offsets, (700..1_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn compaction_is_due_once_a_partition_has_doubled() {
+        let due = |clean_bytes, dirty_bytes| Cleanness { clean_bytes, dirty_bytes }.is_due();
+        assert!(!due(0, DIRTY_BYTES_MIN));
+        assert!(due(0, DIRTY_BYTES_MIN + 1));
+        assert!(!due(DIRTY_BYTES_MIN * 3, DIRTY_BYTES_MIN * 3));
+        assert!(due(DIRTY_BYTES_MIN * 3, DIRTY_BYTES_MIN * 3 + 1));
+    }
+}

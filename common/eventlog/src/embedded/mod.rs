@@ -26,6 +26,8 @@ mod opening;
 mod power;
 #[cfg(test)]
 mod power_cut;
+#[cfg(test)]
+mod same_as_memory;
 mod session;
 mod shared;
 mod snapshot;

@@ -27,7 +27,17 @@ const ORDERS: TopicName = TopicName::new("orders");
 const LINES: TopicName = TopicName::new("lines");
 const LEVELS: TopicName = TopicName::new("levels");
 const GROUP: &str = "group";
-const STORE: StoreName = StoreName::new("store");
+/// So many that there are some in most of the slots that take turns.
+const STORES: [StoreName; 8] = [
+    StoreName::new("a"),
+    StoreName::new("b"),
+    StoreName::new("c"),
+    StoreName::new("d"),
+    StoreName::new("e"),
+    StoreName::new("f"),
+    StoreName::new("g"),
+    StoreName::new("h"),
+];
 /// Where a test run keeps the number of the last commit.
 const LAST: &[u8] = b"last";
 
@@ -64,15 +74,16 @@ fn commit(number: u64) -> CommitBatch {
         value: Some(Bytes::from(format!("{number} ").repeat(value_bytes / 4))),
         headers: Headers::default(),
     };
-    let change = |key: Bytes, value: String| StoreChange {
-        store: STORE,
+    let change = |store, key: Bytes, value: String| StoreChange {
+        store,
         key,
         value: Some(Bytes::from(value)),
     };
+    let store = STORES[number as usize % STORES.len()];
     let size = Random(number).below(3_000);
     let deleted = StoreChange {
         value: None,
-        ..change(Bytes::from(format!("key-{}", number.wrapping_sub(7))), String::new())
+        ..change(store, Bytes::from(format!("key-{}", number.wrapping_sub(8))), String::new())
     };
     let tasks = vec![
         TaskCommit {
@@ -84,7 +95,7 @@ fn commit(number: u64) -> CommitBatch {
                 record(ORDERS, number, 10),
             ],
             changes: vec![
-                change(Bytes::from(format!("key-{number}")), number.to_string()),
+                change(store, Bytes::from(format!("key-{number}")), number.to_string()),
                 deleted,
             ],
             offsets: vec![(LINES, Offset(number / 4))],
@@ -92,7 +103,7 @@ fn commit(number: u64) -> CommitBatch {
         TaskCommit {
             partition: Partition(0),
             outputs: Vec::new(),
-            changes: vec![change(Bytes::from_static(LAST), number.to_string())],
+            changes: vec![change(STORES[0], Bytes::from_static(LAST), number.to_string())],
             offsets: Vec::new(),
         },
     ];
@@ -145,8 +156,10 @@ fn content(log: &impl Log) -> Content {
         ends: session.ends(&[of(ORDERS), of(LINES), of(LEVELS)].concat()).unwrap(),
     };
     for (partition, positions) in partitions.iter().zip(session.positions(&partitions).unwrap()) {
-        let entries = session.range(*partition, STORE, &KeyRange::all(), usize::MAX).unwrap();
-        content.entries.extend(entries);
+        for store in STORES {
+            let entries = session.range(*partition, store, &KeyRange::all(), usize::MAX).unwrap();
+            content.entries.extend(entries);
+        }
         let read = |session: &mut _, topic, from| {
             records(session, TopicPartition::new(topic, *partition), from)
         };
@@ -179,7 +192,7 @@ fn records(session: &mut impl Session, of: TopicPartition, from: Offset) -> Vec<
 /// The number of the last commit in a log.
 fn last_commit(log: &EmbeddedLog) -> u64 {
     let session = log.join(membership(), Arc::new(|| ())).unwrap();
-    let last = session.get(Partition(0), STORE, LAST).unwrap();
+    let last = session.get(Partition(0), STORES[0], LAST).unwrap();
     last.map_or(0, |last| String::from_utf8_lossy(&last).parse().unwrap())
 }
 

@@ -25,11 +25,7 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         const MIB: usize = 1024 * 1024;
-        Limits {
-            checkpoint_bytes: 16 * MIB,
-            append_bytes_max: 48 * MIB,
-            commit_bytes_max: 64 * MIB,
-        }
+        Limits { checkpoint_bytes: 8 * MIB, append_bytes_max: 24 * MIB, commit_bytes_max: 32 * MIB }
     }
 }
 
