@@ -39,8 +39,7 @@ pub fn long_main(source: &Source) -> Option<Violation> {
     if !source.path.ends_with("src/main.rs") {
         return None;
     }
-    let code = |line: &str| !line.trim_start().starts_with("//");
-    let count = source.production_lines().filter(|(_, line)| code(line)).count();
+    let count = code_lines(source);
     let advice = "move work into the library, where it can be tested";
     too_long(source, "lines of code", count, MAIN_LINES_MAX, advice)
 }
@@ -53,18 +52,24 @@ pub fn long_rule_file(source: &Source) -> Option<Violation> {
     too_long(source, "lines of rules", count, RULE_FILE_LINES_MAX - 1, advice)
 }
 
-/// A crate whose sources together are too long. `folder` is the crate's; `sources` may hold the
-/// files of others too.
+/// Lines of production code. Comments are left out, so that no limit is a reason to explain less.
+fn code_lines(source: &Source) -> usize {
+    let is_code = |line: &str| !line.trim_start().starts_with("//");
+    source.production_lines().filter(|(_, line)| is_code(line)).count()
+}
+
+/// A crate whose sources together are too long, their comments left out. `folder` is the crate's;
+/// `sources` may hold the files of others too.
 pub fn long_crate(folder: &str, sources: &[Source]) -> Option<Violation> {
     let inside = format!("{folder}/src/");
     let count: usize = sources
         .iter()
         .filter(|source| source.path.starts_with(&inside))
-        .map(|source| source.production_lines().count())
+        .map(code_lines)
         .sum();
     (count > CRATE_LINES_MAX).then(|| {
         let message = format!(
-            "{count} production lines under src/, at most {CRATE_LINES_MAX}: \
+            "{count} lines of code under src/, at most {CRATE_LINES_MAX}: \
              move a part with a name of its own into a crate of its own"
         );
         Violation::new(format!("{folder}/Cargo.toml"), 1, message)
@@ -154,6 +159,6 @@ mod tests {
         assert_eq!(long_crate("common/a", &sources), None);
         sources.push(file("common/a/src/h.rs", 1));
         let found = long_crate("common/a", &sources).expect("the crate is too long");
-        assert!(found.to_string().starts_with("common/a/Cargo.toml:1: 3501 production lines"));
+        assert!(found.to_string().starts_with("common/a/Cargo.toml:1: 3501 lines of code"));
     }
 }

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn crates_are_at_most_3500_production_lines() {
+    fn crates_are_at_most_3500_lines_of_code() {
         let check = |package: &Package| size::long_crate(&package.folder, &WORKSPACE.sources);
 
         assert_none(WORKSPACE.packages.iter().filter_map(check));

@@ -357,7 +357,10 @@ impl TopologyBuilder {
         mut self,
         while_not_empty: &Store<K, V, C>,
         name: &'static str,
-        process: impl Fn(&mut Context<'_>, Tick) -> Result<(), ProcessError> + Send + Sync + 'static,
+        process: impl Fn(&mut Context<'_>, Tick) -> Result<(), ProcessError>
+        + Send
+        + Sync
+        + 'static,
     ) -> Self {
         self.topology.timers.push(Node {
             name,
