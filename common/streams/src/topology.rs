@@ -353,15 +353,15 @@ impl TopologyBuilder {
 
     /// A processor that takes one tick a second, as long as this store has entries.
     #[must_use]
-    pub fn timer<K, V, C>(
+    pub fn timer<K, V, C, F>(
         mut self,
         while_not_empty: &Store<K, V, C>,
         name: &'static str,
-        process: impl Fn(&mut Context<'_>, Tick) -> Result<(), ProcessError>
-        + Send
-        + Sync
-        + 'static,
-    ) -> Self {
+        process: F,
+    ) -> Self
+    where
+        F: Fn(&mut Context<'_>, Tick) -> Result<(), ProcessError> + Send + Sync + 'static,
+    {
         self.topology.timers.push(Node {
             name,
             trigger: Trigger::Timer { while_not_empty: while_not_empty.name() },
