@@ -1,9 +1,13 @@
 //! What tests and measures the system as a whole, from outside.
 //!
 //! - [`http_client`]: one keep-alive HTTP/1.1 connection, cheap enough to measure with.
+//! - [`test_app`]: the whole system in the process of a test, and a client that speaks its API.
+//! - [`invariants`]: what must hold whatever happens, checked over the log and what clients heard.
 //! - [`load`]: the load tool, run by `cargo run --release -p e2e-tests --bin load`.
 //!
 //! `chinook/` holds a script that places a real shop's invoices through the REST API.
 
 pub mod http_client;
+pub mod invariants;
 pub mod load;
+pub mod test_app;

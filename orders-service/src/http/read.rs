@@ -13,7 +13,7 @@ use events::order::OrderState;
 use shell::params::{PathId, Query};
 use shell::problem::{ApiError, Members};
 use shell::requests::entry;
-use shell::{Read, ReadOutcome, duration, etag};
+use shell::{Read, ReadOutcome, ServiceError, duration, etag};
 use streams::Key;
 
 use super::stored::{self, StoredOrder};
@@ -118,15 +118,15 @@ async fn wait(
 ) -> Result<Option<StoredOrder>, ApiError> {
     let timeout = timeout.unwrap_or(WAIT_DEFAULT);
     let read = orders.requests.service().read(read_until(id, until, timeout));
-    match orders.admission.wait(read).await?? {
-        ReadOutcome::Found(entries) => {
-            first(entries).map(|record| StoredOrder::read(&record)).transpose()
-        }
-        ReadOutcome::TimedOut(entries) => match first(entries) {
-            Some(record) => Err(timed_out(&StoredOrder::read(&record)?, timeout)),
-            None => Ok(None),
-        },
-    }
+    let record = match orders.admission.wait(read).await? {
+        Ok(ReadOutcome::Found(entries) | ReadOutcome::TimedOut(entries)) => first(entries),
+        // The time was too short even to be certain of how the order stands.
+        Err(ServiceError::NotInTime) => orders.look_up(id, None).await?,
+        Err(error) => return Err(error.into()),
+    };
+    let Some(record) = record else { return Ok(None) };
+    let order = StoredOrder::read(&record)?;
+    if until.is_over(order.state) { Ok(Some(order)) } else { Err(timed_out(&order, timeout)) }
 }
 
 fn timed_out(order: &StoredOrder, timeout: Duration) -> ApiError {

@@ -1,0 +1,222 @@
+//! The whole system in the process of a test, on a directory and a port of its own, and a client
+//! that speaks its API.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use eventlog::RequestLog;
+use events::topics::{CUSTOMER_REQUESTS, ORDER_REQUESTS, PRODUCT_REQUESTS};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use quickstart::{Running, Settings};
+use serde_json::{Value, json};
+use streams::{Offset, Partition, TopicPartition};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+const PARTITIONS: u32 = 3;
+/// More records than a test writes.
+const RECORDS_MAX: usize = 1_000_000;
+
+/// The running system. It has no products and no customers but those that a test puts.
+#[derive(Debug)]
+pub struct TestApp {
+    directory: TempDir,
+    running: Running,
+}
+
+impl TestApp {
+    /// Starts it on an empty directory.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn start() -> Self {
+        Self::start_on(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn start_on(directory: TempDir) -> Self {
+        let settings = Settings {
+            listen: "127.0.0.1:0".to_owned(),
+            data_dir: directory.path().to_owned(),
+            partitions: PARTITIONS,
+            no_sample: true,
+        };
+        let running = quickstart::start(&settings).await.unwrap();
+        TestApp { directory, running }
+    }
+
+    /// Stops it, and starts it again on the same directory.
+    ///
+    /// # Panics
+    /// Where it does not start again.
+    pub async fn restart(self) -> Self {
+        self.running.stop().await;
+        Self::start_on(self.directory).await
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.running.address()
+    }
+
+    /// Asks for a path.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Bytes::new()).unwrap()).await
+    }
+
+    /// Posts a JSON value.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(json_request(Method::POST, path, body)).await
+    }
+
+    /// Puts a JSON value.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(json_request(Method::PUT, path, body)).await
+    }
+
+    /// Sends a request, over a connection of its own.
+    ///
+    /// # Panics
+    /// Where there is no whole answer.
+    pub async fn send(&self, request: Request<Bytes>) -> Answer {
+        let stream = TcpStream::connect(self.address()).await.unwrap();
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = request.map(Full::new);
+        request.headers_mut().insert("host", "test".parse().unwrap());
+        let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    /// How many requests of clients lie on the log.
+    ///
+    /// # Panics
+    /// Where the log cannot be read.
+    pub async fn requests_written(&self) -> usize {
+        let topics = [ORDER_REQUESTS.name(), PRODUCT_REQUESTS.name(), CUSTOMER_REQUESTS.name()];
+        let mut count = 0;
+        for topic in topics {
+            for number in 0..PARTITIONS {
+                let of = TopicPartition::new(topic, Partition(number));
+                count += self.running.log().read(of, Offset(0), RECORDS_MAX).await.unwrap().len();
+            }
+        }
+        count
+    }
+
+    /// Puts a product with so many pieces of it.
+    pub async fn stock(&self, product: &str, price: &str, pieces: u64) {
+        let body = json!({"name": product, "price": {"amount": price, "currency": "GBP"}});
+        self.put(&format!("/v1/products/{product}"), &body).await.expect(201);
+        let path = format!("/v1/products/{product}/stock-adjustments");
+        self.post(&path, &json!({"delta": pieces})).await.expect(201);
+    }
+
+    /// Puts a customer with so much credit.
+    pub async fn credit(&self, customer: &str, limit: &str) {
+        self.put(&format!("/v1/customers/{customer}"), &customer_body(limit)).await.expect(201);
+    }
+
+    /// Posts an order of so many pieces of one product, and waits until it has settled.
+    pub async fn settle(&self, order: &str, customer: &str, product: &str, pieces: u64) -> Value {
+        self.post("/v1/orders", &order_body(order, customer, product, pieces)).await.expect(201);
+        self.get(&format!("/v1/orders/{order}?until=SETTLED")).await.expect(200)
+    }
+}
+
+fn json_request(method: Method, path: &str, body: &Value) -> Request<Bytes> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", "application/json")
+        .body(Bytes::from(body.to_string()))
+        .unwrap()
+}
+
+/// The body of an order of one line, at the catalogue's price.
+pub fn order_body(order: &str, customer: &str, product: &str, pieces: u64) -> Value {
+    let lines = json!([{"productId": product, "quantity": pieces}]);
+    json!({"id": order, "customerId": customer, "currency": "GBP", "lines": lines})
+}
+
+/// The body of a customer with this credit limit.
+pub fn customer_body(limit: &str) -> Value {
+    json!({
+        "firstName": "Ada",
+        "lastName": "Lovelace",
+        "email": "ada@example.com",
+        "address": "12 St James's Square\nLondon",
+        "level": "GOLD",
+        "creditLimit": {"amount": limit, "currency": "GBP"},
+    })
+}
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body as sent.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as JSON, where the status is this one.
+    ///
+    /// # Panics
+    /// Where it is another.
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
+        self.json()
+    }
+
+    /// The body as JSON; `null` where there is none.
+    ///
+    /// # Panics
+    /// Where it is something else.
+    pub fn json(&self) -> Value {
+        if self.body.is_empty() { Value::Null } else { serde_json::from_slice(&self.body).unwrap() }
+    }
+
+    /// A header, where it is there.
+    ///
+    /// # Panics
+    /// Where it is no text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The code of the problem that was answered with this status.
+    ///
+    /// # Panics
+    /// Where it is no problem, or one of another status.
+    pub fn problem(&self, status: u16) -> String {
+        let problem = self.expect(status);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(problem["status"], status);
+        for member in ["type", "title", "detail", "instance"] {
+            assert!(problem[member].is_string(), "{member} in {problem}");
+        }
+        problem["code"].as_str().unwrap().to_owned()
+    }
+
+    /// Where the violations of a 422 stand: JSON pointers, and names of parameters and headers.
+    ///
+    /// # Panics
+    /// Where it is no such problem.
+    pub fn violations(&self) -> Vec<String> {
+        assert_eq!(self.problem(422), "INVALID_REQUEST");
+        let errors = self.json()["errors"].as_array().unwrap().clone();
+        let place = |error: &Value| {
+            let names = ["pointer", "parameter", "header"];
+            names.iter().find_map(|name| error[name].as_str()).unwrap().to_owned()
+        };
+        errors.iter().map(place).collect()
+    }
+}

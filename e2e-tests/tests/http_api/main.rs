@@ -1,0 +1,10 @@
+//! Every promise of the REST API, kept over real connections by the real system.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bodies;
+mod customers;
+mod fuzz;
+mod operations;
+mod orders;
+mod products;
+mod waiting;

@@ -1,0 +1,47 @@
+//! What an operator and a lost client see.
+
+use bytes::Bytes;
+use e2e_tests::test_app::TestApp;
+use hyper::{Method, Request};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_running_system_is_alive_and_ready() {
+    let app = TestApp::start().await;
+
+    assert_eq!(app.get("/healthz").await.expect(200), json!({"status": "alive"}));
+    assert_eq!(app.get("/readyz").await.expect(200), json!({"status": "ready"}));
+}
+
+#[tokio::test]
+async fn answers_are_counted() {
+    let app = TestApp::start().await;
+    app.get("/v1/orders/o-1").await.problem(404);
+    app.get("/v1/orders/o-2").await.problem(404);
+
+    let metrics = app.get("/metrics").await;
+
+    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4"));
+    let text = String::from_utf8(metrics.body.to_vec()).unwrap();
+    let line = "http_requests_total{route=\"/v1/orders/{id}\",method=\"GET\",status=\"404\"} 2\n";
+    assert!(text.contains(line), "{text}");
+}
+
+#[tokio::test]
+async fn an_unknown_path_and_an_unknown_method_are_problems() {
+    let app = TestApp::start().await;
+
+    for path in ["/", "/v1", "/v1/order", "/v1/orders/o-1/", "/v1/orders/o-1/history/x"] {
+        assert_eq!(app.get(path).await.problem(404), "NOT_FOUND", "{path}");
+    }
+    let request = |method, path| {
+        app.send(Request::builder().method(method).uri(path).body(Bytes::new()).unwrap())
+    };
+    let delete = request(Method::DELETE, "/v1/products/jumper").await;
+    assert_eq!(delete.problem(405), "METHOD_NOT_ALLOWED");
+    assert_eq!(delete.header("allow"), Some("GET,HEAD,PUT"));
+    let options = request(Method::OPTIONS, "/v1/orders/o-1/cancel").await;
+    assert_eq!((options.status.as_u16(), options.header("allow")), (204, Some("POST")));
+    let head = request(Method::HEAD, "/v1/products/jumper").await;
+    assert_eq!((head.status.as_u16(), head.body.len()), (404, 0));
+}
