@@ -78,7 +78,9 @@ pub async fn start(settings: &Settings) -> Result<Running, Error> {
     let listener = TcpListener::bind(&settings.listen).await.map_err(not_listening)?;
     let address = listener.local_addr().map_err(not_listening)?;
     let data_dir = settings.data_dir.clone();
-    let sample = Sample::prepare(&data_dir, !settings.no_sample)?;
+    let sample = Sample::prepare(&data_dir, !settings.no_sample).map_err(|error| {
+        eventlog::Error::Directory { path: data_dir.clone(), reason: error.to_string() }
+    })?;
     let log = EmbeddedLog::open(&data_dir, topic_configs(), settings.partitions)?;
     let (sender, failed) = mpsc::unbounded_channel();
     let (services, driver) = shell::start(&log, &topologies()?, WORKER_THREADS, sender)?;
