@@ -374,11 +374,15 @@ impl TopologyBuilder {
         self.with_store(while_not_empty)
     }
 
-    /// The last processor reads and writes this store.
+    /// The last processor reads and writes this store. To say so twice says no more.
     #[must_use]
     pub fn with_store<K, V, C>(self, store: &Store<K, V, C>) -> Self {
         let name = store.name();
-        self.wire(|node| node.stores.push(name))
+        self.wire(|node| {
+            if !node.stores.contains(&name) {
+                node.stores.push(name);
+            }
+        })
     }
 
     /// The last processor reads and writes this session store.
