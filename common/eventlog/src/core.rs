@@ -104,9 +104,10 @@ impl Core {
         group.wakers()
     }
 
-    /// The partitions that a session owns.
-    pub fn assignment(&self, session: SessionId) -> Assignment {
-        self.group_of(session).map(|group| group.assignment(session)).unwrap_or_default()
+    /// Tells a session which partitions it owns.
+    pub fn assignment(&mut self, session: SessionId) -> Assignment {
+        let group = self.sessions.get(&session).and_then(|name| self.groups.get_mut(name));
+        group.map(|group| group.tell_assignment(session)).unwrap_or_default()
     }
 
     /// Where each of these partitions left off.

@@ -23,7 +23,8 @@
 //! 3. **Committed only**: [`Session::fetch`] and [`StateReader`] show nothing of a commit that is
 //!    open or was aborted.
 //! 4. **Fenced**: each partition of a group has one owner. A commit for a partition that another
-//!    session owns by now is refused as [`CommitOutcome::Fenced`], whole.
+//!    session owns by now, or owned since this one was last told its assignment, is refused as
+//!    [`CommitOutcome::Fenced`], whole.
 //! 5. **Certain ends**: [`Session::ends`] is never below a record of a commit that was answered
 //!    before the call began.
 //! 6. **Durable in order**: a commit is on disk when the durable position has reached its
@@ -100,7 +101,9 @@ pub trait Session: StateReader + Send {
     /// Where state lives.
     fn state_backing(&self) -> StateBacking;
 
-    /// The partitions owned now.
+    /// The partitions owned now. One that was lost since the last call and is owned again is among
+    /// the regained ones; until it has been told, commits for it are refused as those of a former
+    /// owner.
     ///
     /// # Errors
     /// [`Error`] where the log cannot be reached.

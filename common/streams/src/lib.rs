@@ -92,7 +92,7 @@ pub use step::{
     Assignment, Fetched, Restored, StateBacking, Step, StepResult, StoreWrite, TaskPositions,
 };
 pub use tables::{TableEntry, Tables};
-pub use task::{Progress, Task};
+pub use task::{BatchInputs, Progress, Task};
 pub use time::Timestamp;
 pub use topic::{Store, StoreName, Topic};
 pub use topology::{Origin, Topology, TopologyBuilder, TopologyError};

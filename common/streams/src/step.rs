@@ -76,6 +76,9 @@ pub struct Assignment {
     pub generation: u64,
     /// The partitions, in order.
     pub partitions: Vec<Partition>,
+    /// Those of them that were another's since the worker was last told that it owns them: what it
+    /// knows of them is stale.
+    pub regained: Vec<Partition>,
 }
 
 /// Where a task left off.

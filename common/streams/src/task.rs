@@ -30,6 +30,16 @@ pub enum Progress {
     TablesBehind,
 }
 
+/// What a batch has taken: with the state before it and the tables as they were meanwhile, all that
+/// its outputs and its changes depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchInputs {
+    /// The records, in the order in which they were taken.
+    pub records: Vec<ConsumedRecord>,
+    /// The number of ticks; a batch with a tick has no records.
+    pub ticks: u64,
+}
+
 /// One topology on one partition.
 #[derive(Debug)]
 pub struct Task {
@@ -161,6 +171,11 @@ impl Task {
     /// Whether there is a record that can be taken now.
     pub fn has_input(&self) -> bool {
         self.next_input().is_some()
+    }
+
+    /// Whether the task has timers at all.
+    pub fn has_timers(&self) -> bool {
+        !self.topology.timers().is_empty()
     }
 
     /// Whether a timer of the task has something to wait for.
@@ -367,6 +382,15 @@ impl Task {
     /// How many records the open batch has taken, and about how many bytes they are.
     pub fn batch_size(&self) -> (usize, usize) {
         self.batch.as_ref().map_or((0, 0), |batch| (batch.taken.len(), batch.input_bytes))
+    }
+
+    /// What the open batch has taken, for a driver that keeps a record of it.
+    pub fn batch_inputs(&self) -> BatchInputs {
+        let Some(batch) = &self.batch else { return BatchInputs::default() };
+        BatchInputs {
+            records: batch.taken.iter().map(|(_, record)| record.clone()).collect(),
+            ticks: self.ticks - batch.ticks_before,
+        }
     }
 
     /// What the open batch comes to, to be committed. The batch stays open until

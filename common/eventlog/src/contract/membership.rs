@@ -44,6 +44,31 @@ pub fn a_former_owner_is_fenced(factory: &impl LogFactory) {
     assert_eq!(keys(&other.read(&[at(fixture.levels, 0)], 2)), ["kept", "new"]);
 }
 
+/// A session that lost a partition and has it again is told so, and commits nothing for it before:
+/// what it knows of the partition is stale.
+pub fn a_partition_lost_for_a_while_is_told(factory: &impl LogFactory) {
+    let fixture = Fixture::new(factory);
+    let mut session = fixture.only_session();
+    let mut other = fixture.join();
+    let lost = other.until_it_owns(2)[0];
+    other.commit(vec![task(lost.0)]);
+    drop(other);
+
+    let stale = CommitBatch { tasks: vec![task(lost.0)] };
+    assert_eq!(session.session.commit(stale), CommitOutcome::Fenced);
+    let mut told = false;
+    session.until("the partition is owned again", |session| {
+        let assignment = session.assignment().expect("the log answers");
+        let is_owned = assignment.partitions.contains(&lost);
+        told |= !is_owned || assignment.regained.contains(&lost);
+        is_owned.then_some(())
+    });
+    assert!(told);
+    session.session.open().expect("a new start is possible");
+    session.commit(vec![task(lost.0)]);
+    assert_eq!(session.session.assignment().expect("an answer").regained, []);
+}
+
 /// A waker is called for new records on the session's partitions of its sources, and when its
 /// partitions change.
 pub fn sessions_are_woken_for_records_and_assignments(factory: &impl LogFactory) {

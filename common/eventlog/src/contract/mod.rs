@@ -23,8 +23,8 @@ pub use durability::{
 };
 pub use fixture::{LogFactory, block_on, unique_name};
 pub use membership::{
-    a_former_owner_is_fenced, partitions_are_shared_out_and_passed_on,
-    sessions_are_woken_for_records_and_assignments,
+    a_former_owner_is_fenced, a_partition_lost_for_a_while_is_told,
+    partitions_are_shared_out_and_passed_on, sessions_are_woken_for_records_and_assignments,
 };
 pub use reading::{
     a_compacted_topic_keeps_the_newest_of_each_key, a_fetch_starves_no_partition,
@@ -53,6 +53,7 @@ macro_rules! contract_tests {
             callbacks_come_once_their_commit_is_durable,
             concurrent_appends_are_each_there_once,
             a_former_owner_is_fenced,
+            a_partition_lost_for_a_while_is_told,
             partitions_are_shared_out_and_passed_on,
             sessions_are_woken_for_records_and_assignments,
             a_compacted_topic_keeps_the_newest_of_each_key,

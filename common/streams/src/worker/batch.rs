@@ -1,6 +1,6 @@
 //! Batches: how much is taken before a commit, and what follows the commit.
 
-use super::{Slot, Worker};
+use super::{RETRY_MS, Slot, Worker};
 use crate::commit::{CommitOutcome, StoreChange};
 use crate::error::Error;
 use crate::record::{Offset, Partition};
@@ -91,6 +91,7 @@ impl Worker {
         &mut self,
         changes: Vec<(Partition, Vec<StoreChange>)>,
         outcome: CommitOutcome,
+        now: Timestamp,
     ) {
         self.fetch_due = true;
         match outcome {
@@ -103,6 +104,7 @@ impl Worker {
             }
             CommitOutcome::Aborted { reason } => {
                 self.trouble = Some(reason);
+                self.retry_at = Some(now + RETRY_MS);
                 for slot in self.slots.values_mut() {
                     if let Slot::Running(running) = slot {
                         running.task.aborted();
@@ -127,6 +129,8 @@ impl Worker {
     ) {
         let Some(Slot::Running(running)) = self.slots.get_mut(&partition) else { return };
         running.position = self.seen;
+        // What it has changed may be something to wait for: the next tick looks.
+        running.wants_tick |= running.task.has_timers();
         match self.backing {
             StateBacking::Log => {
                 running.task.committed_batch();

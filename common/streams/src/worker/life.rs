@@ -46,7 +46,7 @@ pub(super) struct Running {
     pub(super) changelog_gap: bool,
     /// The position of its last commit.
     pub(super) position: CommitPosition,
-    /// Its timers had something to wait for when last looked at.
+    /// Its timers may have something to wait for.
     pub(super) wants_tick: bool,
     /// A tick is to be taken when its inputs have been taken up to these ends.
     pub(super) tick_after: Option<BTreeMap<TopicPartition, Offset>>,
@@ -107,7 +107,12 @@ impl Worker {
         if let Slot::Located { positions } = slot {
             let positions = std::mem::take(positions);
             let from = positions.checkpoint.unwrap_or_default();
-            *slot = Slot::Restoring { positions, from, end };
+            // A store beyond the end is not of this changelog.
+            *slot = if from > end {
+                Slot::Wiping { positions, end }
+            } else {
+                Slot::Restoring { positions, from, end }
+            };
         }
     }
 
@@ -202,7 +207,14 @@ impl Worker {
         for (partition, positions, changelog) in restored {
             let group = positions.committed.into_iter().collect();
             let changelog_offsets = task_state::read_offsets(&self.topology, state, partition)?;
-            let resolved = resolve_positions(partition, group, changelog_offsets)?;
+            let resolved = match resolve_positions(partition, group, changelog_offsets) {
+                Ok(resolved) => resolved,
+                Err(error) => {
+                    self.suspect(partition, error)?;
+                    continue;
+                }
+            };
+            self.suspected.remove(&partition);
             self.run(partition, &resolved.positions, changelog, state)?;
             if let Some(Slot::Running(running)) = self.slots.get_mut(&partition)
                 && resolved.commit_them
@@ -210,6 +222,17 @@ impl Worker {
                 running.task.begin_batch();
             }
         }
+        Ok(())
+    }
+
+    /// Offsets that differ stop the worker when they do so twice alike. Once may be a commit of
+    /// another owner between the look at the group's and the look at the changelog's.
+    fn suspect(&mut self, partition: Partition, error: Error) -> Result<(), Error> {
+        let before = self.suspected.insert(partition, error.clone());
+        if before.as_ref() == Some(&error) {
+            return Err(error);
+        }
+        self.restart_task(partition);
         Ok(())
     }
 

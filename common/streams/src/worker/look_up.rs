@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Outstanding, Slot, Worker};
+use super::{Outstanding, Slot, Worker, is_ahead};
 use crate::error::Error;
 use crate::query::QueryEnds;
 use crate::record::{Offset, Partition, TopicName, TopicPartition};
@@ -116,7 +116,7 @@ impl Worker {
         now: Timestamp,
         state: &dyn StateReader,
     ) -> Result<(), Error> {
-        if now < self.next_tick_at {
+        if is_ahead(now, self.next_tick_at, TICK_MS) {
             return Ok(());
         }
         self.next_tick_at = now + TICK_MS;

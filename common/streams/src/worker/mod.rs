@@ -29,6 +29,7 @@ use crate::record::{Partition, TopicName, TopicPartition};
 use crate::state::StateReader;
 use crate::step::{Assignment, Fetched, StateBacking, Step, StepResult, StoreWrite};
 use crate::tables::{TableEntry, Tables};
+use crate::task::BatchInputs;
 use crate::time::Timestamp;
 use crate::topology::Topology;
 use life::Slot;
@@ -47,6 +48,8 @@ pub struct Worker {
     assignment: Assignment,
     opened: bool,
     slots: BTreeMap<Partition, Slot>,
+    /// Tasks whose offsets differed when they were last restored.
+    suspected: BTreeMap<Partition, Error>,
     tables: Tables,
     /// Whether the tables have been read to their end once; no task takes a record before.
     tables_read: bool,
@@ -105,6 +108,7 @@ impl Worker {
             assignment: Assignment::default(),
             opened: false,
             slots: BTreeMap::new(),
+            suspected: BTreeMap::new(),
             tables_read: false,
             catch_up: CatchUp::Requested,
             waiting_for_tables: BTreeSet::new(),
@@ -130,10 +134,14 @@ impl Worker {
             .slots
             .keys()
             .copied()
-            .filter(|partition| !assignment.partitions.contains(partition))
+            .filter(|partition| {
+                !assignment.partitions.contains(partition)
+                    || assignment.regained.contains(partition)
+            })
             .collect();
         for partition in lost {
             self.slots.remove(&partition);
+            self.suspected.remove(&partition);
             self.writes.retain(|write| write.partition != partition);
             self.queries.not_owner(partition);
         }
@@ -175,6 +183,21 @@ impl Worker {
         (self.tables.page(table, after, limit), self.seen)
     }
 
+    /// What the batches have taken that are open now, for a driver that keeps a record of it: asked
+    /// when the worker says [`Step::Commit`], the inputs of that commit.
+    pub fn batch_inputs(&self) -> Vec<(Partition, BatchInputs)> {
+        let inputs_of = |(partition, slot): (&Partition, &Slot)| match slot {
+            Slot::Running(running) => Some((*partition, running.task.batch_inputs())),
+            _ => None,
+        };
+        self.slots.iter().filter_map(inputs_of).collect()
+    }
+
+    /// The tables as they are now. They do not change while a batch is open.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
     /// How the worker is doing.
     ///
     /// # Errors
@@ -211,7 +234,7 @@ impl Worker {
         }
         self.queries.expire(now);
         if let Some(retry_at) = self.retry_at {
-            if now < retry_at {
+            if is_ahead(now, retry_at, RETRY_MS) {
                 return Ok(self.say(Outstanding::Wait, Step::Wait(Some(retry_at))));
             }
             self.retry_at = None;
@@ -307,7 +330,7 @@ impl Worker {
             (Outstanding::WipeStore(partition), StepResult::Done) => self.store_wiped(partition),
             (Outstanding::Fetch, StepResult::Fetched(fetched)) => self.fetched(fetched),
             (Outstanding::Commit(changes), StepResult::Committed(outcome)) => {
-                self.commit_ended(changes, outcome);
+                self.commit_ended(changes, outcome, now);
             }
             // Whatever woke the driver may be news on the log.
             (Outstanding::Wait, StepResult::Done) => self.fetch_due = true,
@@ -378,4 +401,10 @@ impl Worker {
         }
         Some(self.say(Outstanding::Commit(changes), Step::Commit(batch)))
     }
+}
+
+/// Whether a time that was set at most `wait_ms` ahead is still to come. Where it is further ahead
+/// than that, the clock was set back, and waiting for it could take for ever.
+fn is_ahead(now: Timestamp, time: Timestamp, wait_ms: u64) -> bool {
+    now < time && time <= now + wait_ms
 }

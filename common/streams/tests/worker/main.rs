@@ -1,0 +1,130 @@
+//! Workers, told step by step what became of their steps: what only comes up when things happen in
+//! an unusual order.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod script;
+
+use script::{PARTITION, REMINDERS, Script, VISITS, changelog, offsets_change, visit};
+use streams::{
+    CommitOutcome, CommitPosition, Error, Offset, Partition, Restored, StateBacking, Step,
+    StepResult, TaskPositions, TopicPartition,
+};
+
+#[test]
+fn a_failed_step_is_tried_again_even_if_the_clock_is_set_back() {
+    let mut script = Script::new(StateBacking::Log);
+    assert_eq!(script.step(), Step::Open);
+    script.answer(StepResult::Failed { reason: "no answer".to_owned() });
+    assert!(matches!(script.step(), Step::Wait(Some(_))));
+    script.answer(StepResult::Done);
+
+    script.now = script.now - 60 * 60 * 1_000;
+    assert_eq!(script.step(), Step::Open);
+}
+
+#[test]
+fn a_tick_comes_even_if_the_clock_is_set_back() {
+    let mut script = Script::running_in_log();
+    script.take_visit();
+    script.now = script.now - 60 * 60 * 1_000;
+    let source = TopicPartition::new(VISITS.name(), PARTITION);
+    assert_eq!(script.next_but_fetch(), Step::LookUpEnds(vec![source]));
+}
+
+#[test]
+fn an_entry_that_came_after_the_last_look_is_waited_for() {
+    let mut script = Script::running_in_log();
+    assert_eq!(script.next_but_fetch(), Step::Wait(None), "there is nothing to wait for");
+    script.answer(StepResult::Done);
+
+    script.take_visit();
+    let Step::Wait(Some(until)) = script.next_but_fetch() else {
+        panic!("a reminder is to come");
+    };
+    script.answer(StepResult::Done);
+    script.now = until;
+    assert!(matches!(script.next_but_fetch(), Step::LookUpEnds(_)));
+    script.answer(StepResult::Ends(vec![Offset(1)]));
+    let Step::Commit(batch) = script.step() else { panic!("the tick is taken") };
+    assert_eq!(batch.tasks[0].outputs[0].destination.topic, REMINDERS.name());
+}
+
+#[test]
+fn the_inputs_of_a_commit_are_those_of_its_batches() {
+    let mut script = Script::running_in_log();
+    assert!(matches!(script.step(), Step::Fetch(_)));
+    script.answer(script.fetched(vec![visit(0), visit(1)]));
+    assert!(matches!(script.step(), Step::Commit(_)));
+
+    let [(partition, inputs)] = script.worker.batch_inputs().try_into().unwrap();
+    assert_eq!(partition, PARTITION);
+    assert_eq!((inputs.records, inputs.ticks), (vec![visit(0), visit(1)], 0));
+    script.answer(StepResult::Committed(CommitOutcome::Fenced));
+    assert_eq!(script.worker.batch_inputs(), [], "the task starts again");
+}
+
+#[test]
+fn a_task_that_was_another_s_for_a_while_starts_again() {
+    let mut script = Script::running_in_log();
+    script.assign(vec![PARTITION], vec![]);
+    assert!(matches!(script.step(), Step::Fetch(_)), "it has been the owner all the time");
+    script.answer(script.fetched(vec![]));
+
+    script.assign(vec![PARTITION], vec![PARTITION]);
+    assert_eq!(script.step(), Step::LoadPositions(vec![PARTITION]));
+}
+
+#[test]
+fn a_store_at_a_position_beyond_its_changelog_is_emptied() {
+    let mut script = Script::new(StateBacking::Changelog);
+    script.load_positions(TaskPositions { committed: vec![], checkpoint: Some(Offset(9)) });
+    assert_eq!(script.step(), Step::LookUpEnds(vec![changelog()]));
+    script.answer(StepResult::Ends(vec![Offset(3)]));
+    assert_eq!(script.step(), Step::WipeStore(PARTITION));
+    script.answer(StepResult::Done);
+    let from_the_start = Step::ReadChangelog { partition: PARTITION, from: Offset(0) };
+    assert_eq!(script.step(), from_the_start);
+}
+
+/// Brings the task up to where the group's offset is compared with the changelog's.
+fn restore(script: &mut Script, group: u64, changelog_offset: u64) -> Result<Step, Error> {
+    let committed = vec![(VISITS.name(), Offset(group))];
+    script.load_positions(TaskPositions { committed, checkpoint: None });
+    assert_eq!(script.step(), Step::LookUpEnds(vec![changelog()]));
+    script.answer(StepResult::Ends(vec![Offset(1)]));
+    assert!(matches!(script.step(), Step::ReadChangelog { .. }));
+    let changes = vec![offsets_change(changelog_offset)];
+    script.answer(StepResult::Changelog(Restored { changes, position: Offset(1) }));
+    let Step::WriteStore(write) = script.step() else { panic!("what was read is written") };
+    script.write(&write);
+    script.answer(StepResult::Done);
+    script.try_step()
+}
+
+#[test]
+fn offsets_that_a_commit_has_moved_between_two_looks_are_looked_at_again() {
+    let mut script = Script::new(StateBacking::Changelog);
+    assert_eq!(restore(&mut script, 4, 5), Ok(Step::LoadPositions(vec![PARTITION])));
+    assert_eq!(restore(&mut script, 6, 7), Ok(Step::LoadPositions(vec![PARTITION])));
+    assert!(matches!(restore(&mut script, 7, 7), Ok(Step::Fetch(_))));
+}
+
+#[test]
+fn offsets_that_differ_twice_alike_stop_the_worker() {
+    let mut script = Script::new(StateBacking::Changelog);
+    assert_eq!(restore(&mut script, 4, 5), Ok(Step::LoadPositions(vec![PARTITION])));
+    let refused = restore(&mut script, 4, 5);
+    assert!(matches!(refused, Err(Error::OffsetsDiffer { partition: Partition(0), .. })));
+}
+
+#[test]
+fn an_answer_is_not_shown_before_what_a_former_owner_committed() {
+    let mut script = Script::new(StateBacking::Log);
+    script.load_positions_as_of(TaskPositions::default(), CommitPosition(7));
+    script.ask(visit(0).key.unwrap());
+    assert!(matches!(script.next_but_fetch(), Step::LookUpEnds(_)));
+    script.answer(StepResult::Ends(vec![Offset(0)]));
+    script.next_but_fetch();
+    let answers = script.worker.take_answers();
+    assert_eq!(answers[0].position, CommitPosition(7));
+}
