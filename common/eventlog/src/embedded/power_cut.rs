@@ -272,7 +272,7 @@ fn after_a_power_cut_every_durable_commit_is_there_and_whole() {
 #[test]
 fn a_log_whose_syncs_do_nothing_is_found_out() {
     let found = (0..40).filter(|seed| survive_cuts(*seed, true).is_err()).count();
-    assert!(found >= 30, "only {found} of 40 were found out");
+    assert!(found >= 38, "only {found} of 40 were found out");
 }
 
 /// After a sync that failed, another one could succeed with the data gone.
@@ -284,7 +284,8 @@ fn after_a_failed_sync_nothing_is_reported_durable_any_more() {
         let supply = Supply::new(new_disks(), faults);
         // A sync of the opening can be the one that fails.
         let Ok(log) = open(&supply) else { continue };
-        let durable = commit_until_it_fails(&log, 1, &mut Random(failing_sync));
+        commit_until_it_fails(&log, 1, &mut Random(failing_sync));
+        let durable = log.shared().lock().core.durable().0;
 
         let failure = log.health().unwrap_err();
         assert!(failure.to_string().contains("the disk gave up"), "{failure}");

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use streams::{Headers, Partition, Timestamp, TopicName};
 use tempfile::TempDir;
 
+use super::power::{Faults, PoweredFile, Supply};
 use super::*;
 use crate::contract::{LogFactory, block_on};
 use crate::log::Retention;
@@ -164,16 +165,38 @@ fn a_lost_store_is_an_error() {
     assert!(error.to_string().contains("missing"), "{error}");
 }
 
+/// The contents of journal and store after a request was kept.
+fn contents_of_a_log(checkpoint: bool) -> [Vec<u8>; 2] {
+    let directory = directory_with_a_log(checkpoint);
+    ["journal.redb", "store.redb"].map(|file| fs::read(directory.path().join(file)).unwrap())
+}
+
+/// The request, read from a log with these contents.
+fn read_from(contents: [Vec<u8>; 2]) -> Result<String, Error> {
+    let supply = Supply::new(contents.to_vec(), Faults::NONE);
+    let files = (PoweredFile::new(&supply, 0), PoweredFile::new(&supply, 1));
+    read(&EmbeddedLog::open_on(files, (topics(), PARTITIONS), usize::MAX)?)
+}
+
+/// The contents with some byte of one of them changed, for many bytes.
+fn damaged(
+    contents: &[Vec<u8>; 2],
+    file: usize,
+) -> impl Iterator<Item = (usize, [Vec<u8>; 2])> + '_ {
+    (0..contents[file].len()).step_by(83).map(move |at| {
+        let mut damaged = contents.clone();
+        damaged[file][at] ^= 0xff;
+        (at, damaged)
+    })
+}
+
 /// The journal is checked as a whole when it is opened.
 #[test]
 fn a_damaged_journal_is_an_error_or_has_lost_nothing() {
-    let directory = directory_with_a_log(false);
-    let path = directory.path().join("journal.redb");
-    let whole = fs::read(&path).unwrap();
+    let contents = contents_of_a_log(false);
     let mut errors = 0;
-    for at in (0..whole.len()).step_by(83) {
-        fs::write(&path, with_a_byte_changed(&whole, at)).unwrap();
-        match open_and_read(directory.path()) {
+    for (at, contents) in damaged(&contents, 0) {
+        match read_from(contents) {
             Ok(value) => assert_eq!(value, "kept", "with byte {at} changed"),
             Err(Error::Corrupt { .. }) => errors += 1,
             Err(error) => panic!("with byte {at} changed: {error}"),
@@ -186,14 +209,9 @@ fn a_damaged_journal_is_an_error_or_has_lost_nothing() {
 /// read of it, that is an error.
 #[test]
 fn a_damaged_store_is_never_a_panic() {
-    let directory = directory_with_a_log(true);
-    let path = directory.path().join("store.redb");
-    let whole = fs::read(&path).unwrap();
-    let damaged = (0..whole.len()).step_by(83).map(|at| {
-        fs::write(&path, with_a_byte_changed(&whole, at)).unwrap();
-        open_and_read(directory.path())
-    });
-    assert!(damaged.filter(Result::is_err).count() > 0, "no damage was noticed");
+    let contents = contents_of_a_log(true);
+    let results = damaged(&contents, 1).map(|(_, contents)| read_from(contents));
+    assert!(results.filter(Result::is_err).count() > 0, "no damage was noticed");
 }
 
 #[test]
@@ -211,14 +229,11 @@ fn a_file_that_is_cut_short_or_another_one_is_an_error() {
     }
 }
 
-fn with_a_byte_changed(whole: &[u8], at: usize) -> Vec<u8> {
-    let mut damaged = whole.to_vec();
-    damaged[at] ^= 0xff;
-    damaged
+fn open_and_read(directory: &Path) -> Result<String, Error> {
+    read(&open(directory)?)
 }
 
-fn open_and_read(directory: &Path) -> Result<String, Error> {
-    let log = open(directory)?;
+fn read(log: &EmbeddedLog) -> Result<String, Error> {
     let of = TopicPartition::new(REQUESTS, Partition(0));
     let records = block_on(log.read(of, Offset(0), 1))?;
     let value = records.into_iter().find_map(|record| record.value).unwrap_or_default();
