@@ -12,4 +12,4 @@ pub mod settings;
 pub mod system;
 
 pub use settings::Settings;
-pub use system::{Error, Running, start};
+pub use system::{Error, Running, open_log, start};

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use eventlog::{EmbeddedLog, TopicConfig};
@@ -26,6 +27,10 @@ const WORKER_THREADS: usize = 1;
 
 /// Open files beside the connections: those of the log, and of the process itself.
 const OTHER_FILES: u32 = 64;
+
+/// How long a start waits for the services to be ready, and how often it asks.
+const READY_TIME_MAX: Duration = Duration::from_secs(10);
+const READY_PAUSE: Duration = Duration::from_millis(5);
 
 /// Why the system does not run.
 #[derive(Debug, thiserror::Error)]
@@ -81,27 +86,45 @@ pub async fn start(settings: &Settings) -> Result<Running, Error> {
     let sample = Sample::prepare(&data_dir, !settings.no_sample).map_err(|error| {
         eventlog::Error::Directory { path: data_dir.clone(), reason: error.to_string() }
     })?;
-    let log = EmbeddedLog::open(&data_dir, topic_configs(), settings.partitions)?;
+    let log = open_log(&data_dir, settings.partitions)?;
     let (sender, failed) = mpsc::unbounded_channel();
     let (services, driver) = shell::start(&log, &topologies()?, WORKER_THREADS, sender)?;
-    let [orders, inventory, _, payments] = services.as_slice() else {
-        unreachable!("there is a handle for each topology");
-    };
+    let services = Services::of(services);
     let admission = Admission::new(limits());
-    let api = api(orders, inventory, payments, &admission);
-    let application = edge::application(api, &admission, services.clone());
+    let application = edge::application(services.api(&admission), &admission, services.all());
     let (stop, stopped) = oneshot::channel();
     let stopped = async { drop(stopped.await) };
     let serving = tokio::spawn(server::serve(listener, application, admission, stopped));
-    let loaded = sample.load(inventory, payments).await;
     let mut running = Running { address, data_dir, sample, log, driver, failed, stop, serving };
-    if let Err(error) = loaded {
-        // Where a worker has failed, that is why.
-        let cause = running.failed.try_recv().map_or(Error::Sample(error), Error::Worker);
-        running.stop().await;
-        return Err(cause);
+    let sample = running.sample.clone();
+    let started = tokio::select! {
+        error = running.failed() => Err(error),
+        loaded = fill(&sample, &services) => loaded.map_err(Error::Sample),
+    };
+    match started {
+        Ok(()) => Ok(running),
+        Err(error) => {
+            running.stop().await;
+            Err(error)
+        }
     }
-    Ok(running)
+}
+
+/// Loads the sample where it is to be loaded, and waits until every service is ready: not for
+/// ever, since `/readyz` says what is missing to whoever has started it.
+async fn fill(sample: &Sample, services: &Services) -> Result<(), sample::Error> {
+    sample.load(&services.inventory, &services.payments).await?;
+    let all_ready = async {
+        for service in services.all() {
+            while !service.health().await.missing.is_empty() {
+                tokio::time::sleep(READY_PAUSE).await;
+            }
+        }
+    };
+    if tokio::time::timeout(READY_TIME_MAX, all_ready).await.is_err() {
+        tracing::warn!("not ready yet: /readyz says why");
+    }
+    Ok(())
 }
 
 impl Running {
@@ -147,7 +170,7 @@ impl Running {
     }
 }
 
-/// The services, in the order that [`start`] takes their handles.
+/// The services, in the order that [`Services::of`] takes their handles.
 fn topologies() -> Result<[Arc<Topology>; 4], TopologyError> {
     Ok([
         Arc::new(orders_service::topology(Timeouts::DEFAULT)?),
@@ -157,15 +180,42 @@ fn topologies() -> Result<[Arc<Topology>; 4], TopologyError> {
     ])
 }
 
-fn api(
-    orders: &ServiceHandle,
-    inventory: &ServiceHandle,
-    payments: &ServiceHandle,
-    admission: &Admission,
-) -> Router {
-    orders_service::http::router(orders.clone(), admission.clone())
-        .merge(inventory_service::http::router(inventory.clone()))
-        .merge(payments_service::http::router(payments.clone()))
+/// The running services.
+struct Services {
+    orders: ServiceHandle,
+    inventory: ServiceHandle,
+    fraud: ServiceHandle,
+    payments: ServiceHandle,
+}
+
+impl Services {
+    /// The handles of the services, in the order of [`topologies`].
+    fn of(handles: Vec<ServiceHandle>) -> Self {
+        match <[ServiceHandle; 4]>::try_from(handles) {
+            Ok([orders, inventory, fraud, payments]) => {
+                Services { orders, inventory, fraud, payments }
+            }
+            Err(handles) => unreachable!("{} handles of 4 topologies", handles.len()),
+        }
+    }
+
+    fn all(&self) -> Vec<ServiceHandle> {
+        [&self.orders, &self.inventory, &self.fraud, &self.payments].map(Clone::clone).to_vec()
+    }
+
+    fn api(&self, admission: &Admission) -> Router {
+        orders_service::http::router(self.orders.clone(), admission.clone())
+            .merge(inventory_service::http::router(self.inventory.clone()))
+            .merge(payments_service::http::router(self.payments.clone()))
+    }
+}
+
+/// Opens the log in a data directory, for the system or for whoever reads what it has left there.
+///
+/// # Errors
+/// [`eventlog::Error`] where the directory cannot be used, or another process uses it.
+pub fn open_log(data_dir: &Path, partitions: u32) -> Result<EmbeddedLog, eventlog::Error> {
+    EmbeddedLog::open(data_dir, topic_configs(), partitions)
 }
 
 /// All topics, as the log wants to know them.
