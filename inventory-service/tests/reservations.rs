@@ -134,14 +134,16 @@ impl Warehouse {
     fn verdicts(&mut self) -> Vec<String> {
         let validations = self.driver.read_output(&ORDER_VALIDATIONS).unwrap();
         let told = |(order, validation): (OrderId, OrderValidation)| {
-            let OrderValidation::Inventory(check) = validation else {
-                panic!("not a verdict of inventory: {validation:?}")
-            };
-            let verdict = match check.verdict {
+            let verdict = match validation.verdict() {
                 Verdict::Pass => "PASS".to_owned(),
                 Verdict::Fail { reason, .. } => format!("{reason:?}"),
             };
-            format!("{order} {} {verdict}", check.product_id)
+            match validation {
+                OrderValidation::Inventory(check) => {
+                    format!("{order} {} {verdict}", check.product_id)
+                }
+                OrderValidation::Fraud(_) => format!("{order} by fraud {verdict}"),
+            }
         };
         validations.into_iter().map(told).collect()
     }
