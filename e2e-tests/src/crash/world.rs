@@ -1,0 +1,169 @@
+//! What the clients of a run share.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use events::{
+    ids::OrderId,
+    order::{OrderState, Version},
+};
+use serde::Deserialize;
+use tokio::{sync::watch, time::sleep};
+
+use super::shop::Call;
+use crate::{
+    http_client::{Answer, Client, Target},
+    invariants::{Violation, answers::Answers},
+};
+
+/// Longer than the server takes for any answer.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(45);
+const PAUSE_BEFORE_RETRY: Duration = Duration::from_millis(5);
+/// So often a call is repeated; each time the server is up and gives no clear answer.
+const ATTEMPTS_MAX: u32 = 2_000;
+/// More findings of one run tell nothing new.
+const FINDINGS_MAX: usize = 20;
+
+/// Something that must not be.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Finding {
+    #[error(transparent)]
+    Violation(#[from] Violation),
+    #[error("{call} was answered {status}: {body}")]
+    Answer { call: String, status: u16, body: String },
+    #[error("{call} got no clear answer in {ATTEMPTS_MAX} attempts")]
+    NoAnswer { call: String },
+}
+
+impl Finding {
+    pub(super) fn answer(call: &Call, answer: &Answer) -> Self {
+        let body = String::from_utf8_lossy(&answer.body).chars().take(300).collect();
+        Finding::Answer { call: named(call), status: answer.status, body }
+    }
+}
+
+fn named(call: &Call) -> String {
+    format!("{} {}", call.method, call.path)
+}
+
+/// An order that was asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    pub(super) id: OrderId,
+    pub(super) call: Call,
+}
+
+/// What the clients of a run share.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    answers: Mutex<Answers>,
+    placed: Mutex<Vec<Placed>>,
+    findings: Mutex<Vec<String>>,
+    over: AtomicBool,
+    pub(super) successes: AtomicU64,
+    pub(super) unclear: AtomicU64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    pub(super) fn answers(&self) -> MutexGuard<'_, Answers> {
+        lock(&self.answers)
+    }
+
+    pub(super) fn placed(&self) -> MutexGuard<'_, Vec<Placed>> {
+        lock(&self.placed)
+    }
+
+    pub(super) fn found(&self, finding: impl fmt::Display) {
+        let mut findings = lock(&self.findings);
+        if findings.len() < FINDINGS_MAX {
+            findings.push(finding.to_string());
+        }
+    }
+
+    pub(super) fn findings(&self) -> Vec<String> {
+        lock(&self.findings).clone()
+    }
+
+    /// Lets every client come to its end.
+    pub(super) fn end(&self) {
+        self.over.store(true, Relaxed);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Relaxed)
+    }
+}
+
+/// Calls the server wherever it is, and waits while it is down.
+#[derive(Debug)]
+pub(super) struct Caller {
+    up: watch::Receiver<Option<Target>>,
+    connection: Option<Client>,
+}
+
+impl Caller {
+    pub(super) fn new(up: watch::Receiver<Option<Target>>) -> Self {
+        Self { up, connection: None }
+    }
+
+    /// Calls once. Without a clear answer nobody knows what became of it.
+    pub(super) async fn ask(&mut self, world: &World, call: &Call) -> Option<Answer> {
+        let answer = self.send(call).await.filter(|answer| answer.status != 503);
+        let count = match &answer {
+            Some(answer) if (200..300).contains(&answer.status) => &world.successes,
+            Some(_) => return answer,
+            None => &world.unclear,
+        };
+        count.fetch_add(1, Relaxed);
+        answer
+    }
+
+    async fn send(&mut self, call: &Call) -> Option<Answer> {
+        let mut client = match self.connection.take() {
+            Some(client) => client,
+            None => {
+                let target = self.up.wait_for(Option::is_some).await.ok()?.clone()?;
+                Client::new(target, ANSWER_TIME_MAX)
+            }
+        };
+        let path = Bytes::from(call.path.clone());
+        let answer = client.send(call.method.clone(), path, call.body.clone()).await.ok()?;
+        self.connection = Some(client);
+        Some(answer)
+    }
+
+    /// Calls until there is a clear answer.
+    pub(super) async fn insist(&mut self, world: &World, call: &Call) -> Result<Answer, Finding> {
+        for _ in 0..ATTEMPTS_MAX {
+            if let Some(answer) = self.ask(world, call).await {
+                return Ok(answer);
+            }
+            sleep(PAUSE_BEFORE_RETRY).await;
+        }
+        Err(Finding::NoAnswer { call: named(call) })
+    }
+}
+
+/// As much of an order as is looked at.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct Shown {
+    pub(super) version: Version,
+    pub(super) state: OrderState,
+}
+
+impl Shown {
+    pub(super) fn read(call: &Call, answer: &Answer) -> Result<Self, Finding> {
+        serde_json::from_slice(&answer.body).map_err(|_| Finding::answer(call, answer))
+    }
+}
