@@ -114,7 +114,8 @@ impl Core {
     pub fn positions(&self, session: SessionId, partitions: &[Partition]) -> Vec<TaskPositions> {
         let of = |partition: &Partition| {
             let group = self.group_of(session);
-            group.map(|group| group.positions(session, *partition)).unwrap_or_default()
+            let positions = group.map(|group| group.positions(session, *partition));
+            TaskPositions { as_of: self.committed, ..positions.unwrap_or_default() }
         };
         partitions.iter().map(of).collect()
     }

@@ -127,7 +127,7 @@ impl Group {
             let offset = self.offsets.get(&TopicPartition::new(*topic, partition))?;
             Some((*topic, *offset))
         });
-        TaskPositions { committed: committed.collect(), checkpoint: None }
+        TaskPositions { committed: committed.collect(), ..TaskPositions::default() }
     }
 
     /// The offset the group has committed, 0 where there is none.

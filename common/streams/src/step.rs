@@ -90,6 +90,8 @@ pub struct TaskPositions {
     /// The changelog position that the local store holds, where state is kept beside the log and
     /// a store is there.
     pub checkpoint: Option<Offset>,
+    /// A place in the order of commits that is not before any that changed the task's state.
+    pub as_of: CommitPosition,
 }
 
 /// What a fetch brought.

@@ -88,6 +88,7 @@ impl Worker {
         state: &dyn StateReader,
     ) -> Result<(), Error> {
         for (partition, positions) in partitions.iter().zip(positions) {
+            self.seen = self.seen.max(positions.as_of);
             match self.backing {
                 StateBacking::Log => {
                     let committed = positions.committed.into_iter().collect();

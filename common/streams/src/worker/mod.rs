@@ -265,10 +265,10 @@ impl Worker {
             let outstanding = Outstanding::WriteStore(write.partition);
             return Ok(Some(self.say(outstanding, Step::WriteStore(write))));
         }
+        self.finish_restoring(state)?;
         if let Some(step) = self.load_positions_step() {
             return Ok(Some(step));
         }
-        self.finish_restoring(state)?;
         self.look_up_step(now, state)
     }
 
