@@ -1,7 +1,6 @@
 //! What tests and measures the system as a whole, from outside.
 //!
 //! - [`http_client`]: one keep-alive HTTP/1.1 connection, cheap enough to measure with.
-//! - [`test_app`]: the whole system in the process of a test, and a client that speaks its API.
 //! - [`invariants`]: what must hold whatever happens, checked over the log and what clients heard.
 //! - [`crash`]: the crash test, run by `cargo run --release -p e2e-tests --bin crash`.
 //! - [`load`]: the load tool, run by `cargo run --release -p e2e-tests --bin load`.
@@ -12,4 +11,3 @@ pub mod crash;
 pub mod http_client;
 pub mod invariants;
 pub mod load;
-pub mod test_app;

@@ -42,7 +42,10 @@ fn with_sample(url: &str) -> [String; 3] {
     [
         post(
             &format!("{url}/v1/orders"),
-            r#"{"id":"first-order","customerId":"ada","currency":"GBP","lines":[{"productId":"jumper","quantity":2},{"productId":"mug","quantity":1}]}"#,
+            concat!(
+                r#"{"id":"first-order","customerId":"ada","currency":"GBP","lines":["#,
+                r#"{"productId":"jumper","quantity":2},{"productId":"mug","quantity":1}]}"#,
+            ),
         ),
         get(&format!("{url}/v1/orders/first-order?until=SETTLED&timeout=5s")),
         get(&format!("{url}/v1/products/jumper/stock")),

@@ -62,11 +62,8 @@ fn code_lines(source: &Source) -> usize {
 /// `sources` may hold the files of others too.
 pub fn long_crate(folder: &str, sources: &[Source]) -> Option<Violation> {
     let inside = format!("{folder}/src/");
-    let count: usize = sources
-        .iter()
-        .filter(|source| source.path.starts_with(&inside))
-        .map(code_lines)
-        .sum();
+    let count: usize =
+        sources.iter().filter(|source| source.path.starts_with(&inside)).map(code_lines).sum();
     (count > CRATE_LINES_MAX).then(|| {
         let message = format!(
             "{count} lines of code under src/, at most {CRATE_LINES_MAX}: \

@@ -155,10 +155,11 @@ impl Item {
     }
 }
 
-/// Items that exist only in a test build.
+/// Items that exist only in a test build, of their own crate or of another.
 fn test_items(tokens: &[Token]) -> impl Iterator<Item = Item> {
-    const ATTRIBUTES: [&[&str]; 3] = [
+    const ATTRIBUTES: [&[&str]; 4] = [
         &["#", "[", "cfg", "(", "test", ")"],
+        &["#", "[", "cfg", "(", "any", "(", "test"],
         &["#", "[", "cfg", "(", "all", "(", "test"],
         &["#", "[", "test", "]"],
     ];
@@ -214,10 +215,10 @@ mod tests {
     }
 
     #[test]
-    fn code_for_tests_of_other_crates_is_production_code() {
+    fn code_for_tests_of_other_crates_is_no_production_code() {
         let text = "#[cfg(any(test, feature = \"test-util\"))]\nmod testing {\n}\n";
 
-        assert_eq!(production(&parse("a/src/b.rs", text)), [1, 2, 3]);
+        assert_eq!(production(&parse("a/src/b.rs", text)), Vec::<usize>::new());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Customers, their accounts, and payments.
 
-use e2e_tests::test_app::{Answer, TestApp, customer_body};
+use crate::test_app::{Answer, TestApp, customer_body};
 use serde_json::{Value, json};
 
 async fn deposit(app: &TestApp, customer: &str, body: Value) -> Answer {

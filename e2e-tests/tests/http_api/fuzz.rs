@@ -1,8 +1,8 @@
 //! Requests of all kinds: whatever comes, it is answered, never with a fault, and what is refused
 //! leaves nothing on the log.
 
+use crate::test_app::{Answer, TestApp, customer_body, order_body};
 use bytes::Bytes;
-use e2e_tests::test_app::{Answer, TestApp, customer_body, order_body};
 use hyper::{Method, Request, Uri};
 use proptest::collection::vec;
 use proptest::prelude::*;

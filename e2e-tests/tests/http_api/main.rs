@@ -7,4 +7,5 @@ mod fuzz;
 mod operations;
 mod orders;
 mod products;
+mod test_app;
 mod waiting;

@@ -1,7 +1,7 @@
 //! What an operator and a lost client see.
 
+use crate::test_app::TestApp;
 use bytes::Bytes;
-use e2e_tests::test_app::TestApp;
 use hyper::{Method, Request};
 use serde_json::json;
 

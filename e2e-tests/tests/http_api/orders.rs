@@ -1,7 +1,7 @@
 //! Placing, reading, cancelling and shipping orders.
 
+use crate::test_app::{Answer, TestApp, order_body};
 use bytes::Bytes;
-use e2e_tests::test_app::{Answer, TestApp, order_body};
 use hyper::Request;
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! The catalogue and its stock.
 
-use e2e_tests::test_app::{Answer, TestApp};
+use crate::test_app::{Answer, TestApp};
 use serde_json::{Value, json};
 
 fn product(name: &str, amount: &str) -> Value {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e_tests::test_app::TestApp;
+use crate::test_app::TestApp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

@@ -1,8 +1,8 @@
 //! What the embedded log takes of a load like that of the order system.
 //!
 //! `cargo bench -p eventlog -- speed DIRECTORY` measures a sync of the disk, one order alone, and
-//! batches of orders (without arguments: in a directory that goes with it). `fill DIRECTORY ORDERS` writes that many orders and kills itself; `open
-//! DIRECTORY` then says how long opening takes.
+//! batches of orders (without arguments: in a directory that goes with it). `fill DIRECTORY ORDERS`
+//! writes that many orders and kills itself; `open DIRECTORY` then says how long opening takes.
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 

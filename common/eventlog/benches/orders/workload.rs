@@ -274,7 +274,12 @@ fn change(store: &'static str, key: &str, bytes: usize) -> StoreChange {
 
 /// Text of about this length that packs about as well as an order does.
 fn json(key: &str, bytes: usize) -> Bytes {
-    const SHAPE: &str = r#","version":2,"state":"VALIDATED","customerId":"c-1","currency":"GBP","lines":[{"productId":"jumper","quantity":2,"unitPrice":"12.99"}],"total":"25.98","checks":{"ORDER_DETAILS":"PASS","INVENTORY":"PASS","FRAUD":"PASS"},"failures":[],"placedAt":"2026-01-02T03:04:05.678Z","updatedAt":"2026-01-02T03:04:05.690Z""#;
+    const SHAPE: &str = concat!(
+        r#","version":2,"state":"VALIDATED","customerId":"c-1","currency":"GBP","#,
+        r#""lines":[{"productId":"jumper","quantity":2,"unitPrice":"12.99"}],"total":"25.98","#,
+        r#""checks":{"ORDER_DETAILS":"PASS","INVENTORY":"PASS","FRAUD":"PASS"},"failures":[],"#,
+        r#""placedAt":"2026-01-02T03:04:05.678Z","updatedAt":"2026-01-02T03:04:05.690Z""#,
+    );
     let mut text = format!(r#"{{"id":"{key}""#);
     while text.len() < bytes {
         let missing = bytes - text.len();

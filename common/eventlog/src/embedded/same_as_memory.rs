@@ -132,7 +132,8 @@ impl<L: Log> Joined<L> {
     }
 }
 
-/// The log on disk, which is in memory here too, the one that knows no disk, and how far each group has consumed.
+/// The log on disk, which is in memory here too, the one that knows no disk, and how far each
+/// group has consumed.
 struct Both {
     files: Arc<Mutex<Supply>>,
     disk: Joined<EmbeddedLog>,
