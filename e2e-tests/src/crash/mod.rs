@@ -231,6 +231,7 @@ impl<'a> Run<'a> {
             kills: self.kills,
             restarts: self.restarts,
             orders: verdict.orders,
+            reasons: verdict.reasons,
             orders_answered: answers.order_count(),
             successes: self.world.successes.load(count),
             unclear: self.world.unclear.load(count),

@@ -1,8 +1,8 @@
 //! What a run came to.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
-use events::order::OrderState;
+use events::order::{OrderState, Reason};
 
 /// What a run came to; its text is one line, and one more for each thing that must not be.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct Report {
     pub restarts: Vec<Duration>,
     /// How many orders came to rest in each state.
     pub orders: Vec<(OrderState, usize)>,
+    /// How many orders failed for each reason, the first that each has.
+    pub reasons: BTreeMap<Reason, usize>,
     /// How many orders clients had an answer about.
     pub orders_answered: usize,
     /// How many answers were 2xx.
@@ -32,7 +34,8 @@ impl fmt::Display for Report {
         for (at, (state, count)) in kept.enumerate() {
             write!(formatter, "{}{count} {state}", if at == 0 { "" } else { ", " })?;
         }
-        write!(formatter, "), {orders_answered} answered; {successes} answers 2xx, ")?;
+        write!(formatter, "; failed for {:?}), ", self.reasons)?;
+        write!(formatter, "{orders_answered} answered; {successes} answers 2xx, ")?;
         write!(formatter, "{unclear} without a clear answer; ")?;
         if let [shortest, .., longest] = &self.restarts[..] {
             let middle = self.restarts[self.restarts.len() / 2].as_millis();

@@ -9,7 +9,7 @@ use fastrand::Rng;
 use hyper::Method;
 
 const PRODUCTS: u32 = 12;
-const CUSTOMERS: u32 = 100;
+const CUSTOMERS: u32 = 60;
 
 /// This product's price takes its buyer past what the fraud check lets through in a few orders.
 const JEWEL: &str = "jewel";
@@ -38,15 +38,17 @@ impl Call {
     }
 }
 
-/// Products and customers.
+/// Products with a little of each, and customers.
 pub(super) fn set_up() -> impl Iterator<Item = Call> {
-    let products = products().into_iter().map(|id| {
+    let products = products().into_iter().flat_map(|id| {
         let price = if id.as_str() == JEWEL { "150.00" } else { "0.30" };
         let body = format!(r#"{{"name":"{id}","price":{{"amount":"{price}","currency":"GBP"}}}}"#);
-        Call::put(format!("/v1/products/{id}"), body)
+        let path = format!("/v1/products/{id}");
+        let stock = Call::post(format!("{path}/stock-adjustments"), r#"{"id":"first","delta":15}"#);
+        [Call::put(path, body), stock]
     });
     let customers = customers().into_iter().map(|id| {
-        let limit = if id.as_str() == BIG_SPENDER { "100000.00" } else { "15.00" };
+        let limit = if id.as_str() == BIG_SPENDER { "100000.00" } else { "6.00" };
         let body = format!(
             r#"{{"firstName":"A","lastName":"{id}","email":"{id}@example.com","address":"1 Street",
                 "level":"GOLD","creditLimit":{{"amount":"{limit}","currency":"GBP"}}}}"#
@@ -106,7 +108,7 @@ pub(super) fn order(id: &OrderId, random: &mut Rng) -> Call {
 pub(super) fn adjustment(id: &AdjustmentId, random: &mut Rng) -> (Option<ProductId>, Call) {
     let product = random.choice(products());
     let path = product.as_ref().map(|product| format!("/v1/products/{product}/stock-adjustments"));
-    let body = format!(r#"{{"id":"{id}","delta":{}}}"#, random.u32(1..=40));
+    let body = format!(r#"{{"id":"{id}","delta":{}}}"#, random.u32(1..=30));
     (product, Call::post(path.unwrap_or_default(), body))
 }
 
@@ -114,6 +116,6 @@ pub(super) fn adjustment(id: &AdjustmentId, random: &mut Rng) -> (Option<Product
 pub(super) fn deposit(id: &DepositId, random: &mut Rng) -> (Option<CustomerId>, Call) {
     let customer = random.choice(customers());
     let path = customer.as_ref().map(|customer| format!("/v1/customers/{customer}/deposits"));
-    let body = format!(r#"{{"id":"{id}","amount":"{}.00"}}"#, random.u32(1..=20));
+    let body = format!(r#"{{"id":"{id}","amount":"{}.00"}}"#, random.u32(1..=10));
     (customer, Call::post(path.unwrap_or_default(), body))
 }

@@ -1,13 +1,16 @@
 //! What is left on the log at the end, read without the server, and what it tells.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use eventlog::{EmbeddedLog, RequestLog};
-use events::{order::OrderState, topics::DEAD_LETTERS};
+use events::{
+    order::{OrderState, Reason},
+    topics::DEAD_LETTERS,
+};
 use streams::{ConsumedRecord, Offset, Partition, TopicName, TopicPartition};
 
 use super::Error;
-use crate::invariants::{Invariants, TOPICS, answers::Answers};
+use crate::invariants::{Invariants, TOPICS, answers::Answers, orders::Orders};
 
 const RECORDS_A_READ: usize = 5_000;
 
@@ -16,6 +19,8 @@ const RECORDS_A_READ: usize = 5_000;
 pub(super) struct Verdict {
     /// How many orders came to rest in each state.
     pub(super) orders: Vec<(OrderState, usize)>,
+    /// How many orders failed for each reason.
+    pub(super) reasons: BTreeMap<Reason, usize>,
     /// What does not hold.
     pub(super) findings: Vec<String>,
 }
@@ -48,7 +53,17 @@ pub(super) async fn of_log(data_dir: &Path, answers: &Answers) -> Result<Verdict
         orders.filter(|history| history.order.state == state).count()
     };
     let orders = OrderState::ALL.into_iter().map(|state| (state, count(state))).collect();
-    Ok(Verdict { orders, findings })
+    let reasons = reasons(invariants.orders());
+    Ok(Verdict { orders, reasons, findings })
+}
+
+/// The first reason of each order that failed.
+fn reasons(orders: &Orders) -> BTreeMap<Reason, usize> {
+    let mut reasons = BTreeMap::new();
+    for failure in orders.iter().filter_map(|history| history.order.failures.first()) {
+        *reasons.entry(failure.reason).or_default() += 1;
+    }
+    reasons
 }
 
 async fn each_record(
