@@ -215,20 +215,20 @@ mod tests {
 
     #[test]
     fn a_payment_is_decided_once_and_ends_once() {
-        let legal = |events: &[PaymentEvent]| {
+        let legal = |events: &[&PaymentEvent]| {
             let mut accounts = Accounts::default();
             events.iter().all(|event| accounts.payment(event).is_ok())
         };
         let (authorised, captured, released) =
-            (authorised("o-1"), captured("o-1"), released("o-1"));
+            (&authorised("o-1"), &captured("o-1"), &released("o-1"));
 
-        assert!(legal(&[authorised.clone(), captured.clone()]));
-        assert!(legal(&[authorised.clone(), released.clone()]));
-        assert!(!legal(&[authorised.clone(), authorised.clone()]));
-        assert!(!legal(&[captured.clone()]));
-        assert!(!legal(&[authorised.clone(), captured.clone(), released]));
+        assert!(legal(&[authorised, captured]));
+        assert!(legal(&[authorised, released]));
+        assert!(!legal(&[authorised, authorised]));
+        assert!(!legal(&[captured]));
+        assert!(!legal(&[authorised, captured, released]));
         let other = Payment { customer_id: "bob".parse().unwrap(), ..payment("o-1") };
-        assert!(!legal(&[authorised, PaymentEvent::Captured(other)]));
+        assert!(!legal(&[authorised, &PaymentEvent::Captured(other)]));
     }
 
     #[test]
