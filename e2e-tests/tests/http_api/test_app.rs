@@ -23,7 +23,7 @@ const RECORDS_MAX: usize = 1_000_000;
 
 /// The running system. It has no products and no customers but those that a test puts.
 #[derive(Debug)]
-pub struct TestApp {
+pub(crate) struct TestApp {
     directory: TempDir,
     running: Running,
 }
@@ -33,7 +33,7 @@ impl TestApp {
     ///
     /// # Panics
     /// Where it does not start.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_on(tempfile::tempdir().unwrap()).await
     }
 
@@ -52,28 +52,28 @@ impl TestApp {
     ///
     /// # Panics
     /// Where it does not start again.
-    pub async fn restart(self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
         self.running.stop().await;
         Self::start_on(self.directory).await
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.running.address()
     }
 
     /// Asks for a path.
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Bytes::new()).unwrap()).await
     }
 
     /// Posts a JSON value.
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(json_request(Method::POST, path, body)).await
     }
 
     /// Puts a JSON value.
-    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
         self.send(json_request(Method::PUT, path, body)).await
     }
 
@@ -81,7 +81,7 @@ impl TestApp {
     ///
     /// # Panics
     /// Where there is no whole answer.
-    pub async fn send(&self, request: Request<Bytes>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Bytes>) -> Answer {
         let stream = TcpStream::connect(self.address()).await.unwrap();
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
@@ -96,7 +96,7 @@ impl TestApp {
     ///
     /// # Panics
     /// Where the log cannot be read.
-    pub async fn requests_written(&self) -> usize {
+    pub(crate) async fn requests_written(&self) -> usize {
         let topics = [ORDER_REQUESTS.name(), PRODUCT_REQUESTS.name(), CUSTOMER_REQUESTS.name()];
         let mut count = 0;
         for topic in topics {
@@ -109,7 +109,7 @@ impl TestApp {
     }
 
     /// Puts a product with so many pieces of it.
-    pub async fn stock(&self, product: &str, price: &str, pieces: u64) {
+    pub(crate) async fn stock(&self, product: &str, price: &str, pieces: u64) {
         let body = json!({"name": product, "price": {"amount": price, "currency": "GBP"}});
         self.put(&format!("/v1/products/{product}"), &body).await.expect(201);
         let path = format!("/v1/products/{product}/stock-adjustments");
@@ -117,12 +117,18 @@ impl TestApp {
     }
 
     /// Puts a customer with so much credit.
-    pub async fn credit(&self, customer: &str, limit: &str) {
+    pub(crate) async fn credit(&self, customer: &str, limit: &str) {
         self.put(&format!("/v1/customers/{customer}"), &customer_body(limit)).await.expect(201);
     }
 
     /// Posts an order of so many pieces of one product, and waits until it has settled.
-    pub async fn settle(&self, order: &str, customer: &str, product: &str, pieces: u64) -> Value {
+    pub(crate) async fn settle(
+        &self,
+        order: &str,
+        customer: &str,
+        product: &str,
+        pieces: u64,
+    ) -> Value {
         self.post("/v1/orders", &order_body(order, customer, product, pieces)).await.expect(201);
         self.get(&format!("/v1/orders/{order}?until=SETTLED")).await.expect(200)
     }
@@ -138,13 +144,13 @@ fn json_request(method: Method, path: &str, body: &Value) -> Request<Bytes> {
 }
 
 /// The body of an order of one line, at the catalogue's price.
-pub fn order_body(order: &str, customer: &str, product: &str, pieces: u64) -> Value {
+pub(crate) fn order_body(order: &str, customer: &str, product: &str, pieces: u64) -> Value {
     let lines = json!([{"productId": product, "quantity": pieces}]);
     json!({"id": order, "customerId": customer, "currency": "GBP", "lines": lines})
 }
 
 /// The body of a customer with this credit limit.
-pub fn customer_body(limit: &str) -> Value {
+pub(crate) fn customer_body(limit: &str) -> Value {
     json!({
         "firstName": "Ada",
         "lastName": "Lovelace",
@@ -157,7 +163,7 @@ pub fn customer_body(limit: &str) -> Value {
 
 /// A whole answer.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Its status.
     pub status: StatusCode,
     /// Its headers.
@@ -171,7 +177,7 @@ impl Answer {
     ///
     /// # Panics
     /// Where it is another.
-    pub fn expect(&self, status: u16) -> Value {
+    pub(crate) fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
         self.json()
     }
@@ -180,7 +186,7 @@ impl Answer {
     ///
     /// # Panics
     /// Where it is something else.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         if self.body.is_empty() { Value::Null } else { serde_json::from_slice(&self.body).unwrap() }
     }
 
@@ -188,7 +194,7 @@ impl Answer {
     ///
     /// # Panics
     /// Where it is no text.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
@@ -196,7 +202,7 @@ impl Answer {
     ///
     /// # Panics
     /// Where it is no problem, or one of another status.
-    pub fn problem(&self, status: u16) -> String {
+    pub(crate) fn problem(&self, status: u16) -> String {
         let problem = self.expect(status);
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         assert_eq!(problem["status"], status);
@@ -210,7 +216,7 @@ impl Answer {
     ///
     /// # Panics
     /// Where it is no such problem.
-    pub fn violations(&self) -> Vec<String> {
+    pub(crate) fn violations(&self) -> Vec<String> {
         assert_eq!(self.problem(422), "INVALID_REQUEST");
         let errors = self.json()["errors"].as_array().unwrap().clone();
         let place = |error: &Value| {
