@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
@@ -66,7 +66,8 @@ async fn no_route() -> ApiError {
 }
 
 async fn surround(State(edge): State<Edge>, request: Request, next: Next) -> Response {
-    let uri = request.uri().clone();
+    // A copy: the URI itself would keep the whole head in memory as long as the request waits.
+    let path: Box<str> = request.uri().path().into();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let work = tokio::time::timeout(REQUEST_TIME_MAX, caught(next.run(request)));
@@ -76,7 +77,7 @@ async fn surround(State(edge): State<Edge>, request: Request, next: Next) -> Res
         Ok(Err(_)) => unending().into_response(),
         Err(overloaded) => overloaded.into_response(),
     };
-    let response = with_problem(response, &uri);
+    let response = with_problem(response, &path);
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     edge.metrics.count(route, &method, response.status());
     response
@@ -88,9 +89,9 @@ fn unending() -> ApiError {
 }
 
 /// Writes the problem that a handler answered with, now that its path is known.
-fn with_problem(mut response: Response, uri: &Uri) -> Response {
+fn with_problem(mut response: Response, path: &str) -> Response {
     let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
-    let mut problem = error.render(uri.path());
+    let mut problem = error.render(path);
     let mut headers = std::mem::take(response.headers_mut());
     headers.remove(CONTENT_TYPE);
     headers.remove(CONTENT_LENGTH);

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
 use axum::http::header::ETAG;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use events::ids::OrderId;
 use events::order::OrderState;
+use shell::etag::{self, Known};
 use shell::params::{PathId, Query};
 use shell::problem::{ApiError, Members};
 use shell::requests::entry;
-use shell::{Read, ReadOutcome, ServiceError, duration, etag};
+use shell::{Read, ReadOutcome, ServiceError, duration};
 use streams::Key;
 
 use super::stored::{self, StoredOrder};
@@ -67,7 +68,7 @@ pub(super) async fn order(
     State(orders): State<Arc<Orders>>,
     id: PathId,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    known: Known,
 ) -> Result<Response, ApiError> {
     let query = Query::parse(query.as_deref(), &["until", "timeout"])?;
     let until = query.read("until", Until::parse)?;
@@ -79,7 +80,7 @@ pub(super) async fn order(
             orders.look_up(&id, None).await?.map(|record| StoredOrder::read(&record)).transpose()?
         }
     };
-    answer(&id, order, &headers)
+    answer(&id, order, &known)
 }
 
 /// `GET /v1/orders/{id}/validated`, with `timeout`.
@@ -87,23 +88,19 @@ pub(super) async fn validated(
     State(orders): State<Arc<Orders>>,
     id: PathId,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    known: Known,
 ) -> Result<Response, ApiError> {
     let query = Query::parse(query.as_deref(), &["timeout"])?;
     let timeout = query.read("timeout", duration::parse)?;
     let id = id.existing("order")?;
     let order = wait(&orders, &id, Until::State(OrderState::Validated), timeout).await?;
-    answer(&id, order, &headers)
+    answer(&id, order, &known)
 }
 
-fn answer(
-    id: &OrderId,
-    order: Option<StoredOrder>,
-    headers: &HeaderMap,
-) -> Result<Response, ApiError> {
+fn answer(id: &OrderId, order: Option<StoredOrder>, known: &Known) -> Result<Response, ApiError> {
     let order = order.ok_or_else(|| no_such_order(id))?;
     let tag = etag::of_version(order.version.0);
-    if etag::is_known(headers, &tag) {
+    if known.contains(&tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
     }
     Ok(order_answer(StatusCode::OK, &order))
