@@ -1,6 +1,6 @@
 //! A workload for the simulator's own tests: clients click counters.
 
-pub mod topology;
+pub(crate) mod topology;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,24 +23,24 @@ use topology::{
 };
 
 /// Versions of a counter are 1, 2, 3 and so on.
-pub const VERSIONS: InvariantId = InvariantId("VERSIONS");
+pub(crate) const VERSIONS: InvariantId = InvariantId("VERSIONS");
 /// What was answered is never lost, and no reader sees it go back.
-pub const READS: InvariantId = InvariantId("READS");
+pub(crate) const READS: InvariantId = InvariantId("READS");
 /// What was answered is known to every rule that looks it up.
-pub const TABLES: InvariantId = InvariantId("TABLES");
+pub(crate) const TABLES: InvariantId = InvariantId("TABLES");
 /// At rest the counts are those of the clicks.
-pub const COUNTED: InvariantId = InvariantId("COUNTED");
+pub(crate) const COUNTED: InvariantId = InvariantId("COUNTED");
 
 /// What a client has asked.
 enum Asked {
     Weight { counter: Id },
     Click { counter: Id, click: Id, has_weight: bool, version_before: u32 },
     Count { counter: Id, version_before: u32 },
-    Outcome { click: Id, was_shown: bool },
+    Outcome { click: Id },
 }
 
 /// Clients that click counters.
-pub struct Counters {
+pub(crate) struct Counters {
     partitions: u32,
     counters: u64,
     asked: BTreeMap<CallId, Asked>,
@@ -49,13 +49,13 @@ pub struct Counters {
     /// The newest version of each counter that anybody was shown.
     shown: BTreeMap<Id, u32>,
     /// The clicks that somebody was told to be written, with whether their outcome was shown.
-    clicked: BTreeMap<Id, (Id, bool)>,
+    clicked: BTreeMap<Id, Id>,
     versions: BTreeMap<Bytes, u32>,
     clicks: BTreeMap<Bytes, u32>,
 }
 
 impl Counters {
-    pub fn new(options: &Options, mut random: Random) -> Self {
+    pub(crate) fn new(options: &Options, mut random: Random) -> Self {
         Counters {
             partitions: options.partitions,
             counters: random.between(1, 8),
@@ -125,12 +125,12 @@ impl Counters {
     }
 
     fn read_call(&mut self, counter: Id, random: &mut Random) -> (Asked, Call) {
-        let mut known: Vec<(&Id, &(Id, bool))> = self.clicked.iter().collect();
-        known.retain(|(_, (of, _))| *of == counter);
-        if let Some((click, (_, was_shown))) = random.pick(&known)
+        let mut known: Vec<(&Id, &Id)> = self.clicked.iter().collect();
+        known.retain(|(_, of)| **of == counter);
+        if let Some((click, _)) = random.pick(&known)
             && random.below(2) == 0
         {
-            let asked = Asked::Outcome { click: (*click).clone(), was_shown: *was_shown };
+            let asked = Asked::Outcome { click: (*click).clone() };
             let entries = vec![(OUTCOMES.name(), click.encode())];
             return (asked, Call { request: None, read: self.read(COUNTER, &counter, entries) });
         }
@@ -163,12 +163,12 @@ impl Counters {
                     let detail = format!("{click:?} of {counter:?}, whose weight was set");
                     return Err(Violation::new(TABLES, detail));
                 }
-                self.clicked.insert(click, (counter.clone(), true));
+                self.clicked.insert(click, counter.clone());
                 let count: Count = decode(count);
                 self.show(&counter, count.version, version_before.max(outcome.version))
             }
             CallOutcome::Accepted => {
-                self.clicked.insert(click, (counter, false));
+                self.clicked.insert(click, counter);
                 Ok(())
             }
             CallOutcome::Refused | CallOutcome::Lost | CallOutcome::Unavailable => Ok(()),
@@ -226,7 +226,7 @@ impl Workload for Counters {
                 let count = count.as_ref().map(|bytes| decode::<Count>(bytes)).unwrap_or_default();
                 self.show(&counter, count.version, version_before)?;
             }
-            (Asked::Outcome { click, .. }, [None]) => {
+            (Asked::Outcome { click }, [None]) => {
                 return Err(Violation::new(READS, format!("{click:?} is lost")));
             }
             _ => {}

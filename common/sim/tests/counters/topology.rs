@@ -13,7 +13,7 @@ use streams::{
 
 /// The name of a counter, or of a click.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Id(pub String);
+pub(crate) struct Id(pub(crate) String);
 
 impl Key for Id {
     fn encode(&self) -> Bytes {
@@ -29,13 +29,13 @@ impl Key for Id {
 
 /// What is asked of a counter. Each click has an id, unique in the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Click {
+pub(crate) struct Click {
     pub id: String,
 }
 
 /// How a counter stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Count {
+pub(crate) struct Count {
     /// How often it changed.
     pub version: u32,
     /// How many clicks it has taken.
@@ -49,7 +49,7 @@ pub struct Count {
 
 /// What became of a click.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub weight: Option<u64>,
     /// The version of the counter after it.
     pub version: u32,
@@ -57,33 +57,33 @@ pub struct Outcome {
 
 /// A click that is to be closed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Open {
+pub(crate) struct Open {
     pub counter: String,
     pub deadline: u64,
 }
 
-pub const WEIGHT_REQUESTS: Topic<Id, u64> = Topic::new("weight-requests");
-pub const WEIGHTS: Topic<Id, u64> = Topic::new("weights");
-pub const CLICKS: Topic<Id, Click> = Topic::new("clicks");
-pub const TOTALS: Topic<Id, Count> = Topic::new("totals");
+pub(crate) const WEIGHT_REQUESTS: Topic<Id, u64> = Topic::new("weight-requests");
+pub(crate) const WEIGHTS: Topic<Id, u64> = Topic::new("weights");
+pub(crate) const CLICKS: Topic<Id, Click> = Topic::new("clicks");
+pub(crate) const TOTALS: Topic<Id, Count> = Topic::new("totals");
 const DEAD_LETTERS: TopicName = TopicName::new("dead-letters");
 
-pub const KNOWN_WEIGHTS: Store<Id, u64> = Store::new("known-weights");
-pub const COUNTS: Store<Id, Count> = Store::new("counts");
-pub const OUTCOMES: Store<Id, Outcome> = Store::new("outcomes");
-pub const OPEN: Store<Id, Open> = Store::new("open");
-pub const MIRROR: Store<Id, Count> = Store::new("mirror");
+pub(crate) const KNOWN_WEIGHTS: Store<Id, u64> = Store::new("known-weights");
+pub(crate) const COUNTS: Store<Id, Count> = Store::new("counts");
+pub(crate) const OUTCOMES: Store<Id, Outcome> = Store::new("outcomes");
+pub(crate) const OPEN: Store<Id, Open> = Store::new("open");
+pub(crate) const MIRROR: Store<Id, Count> = Store::new("mirror");
 const BUSY: SessionStore<Id, u32> =
     SessionStore::new("busy", SessionWindows { gap_ms: 200, retention_ms: 5_000 });
 
 /// The index of each service.
-pub const WEIGHER: usize = 0;
-pub const COUNTER: usize = 1;
+pub(crate) const WEIGHER: usize = 0;
+pub(crate) const COUNTER: usize = 1;
 
 /// How many ticks a click is open.
-pub const OPEN_TICKS: u64 = 3;
+pub(crate) const OPEN_TICKS: u64 = 3;
 
-pub fn topics() -> Vec<TopicConfig> {
+pub(crate) fn topics() -> Vec<TopicConfig> {
     let topic = |name, retention| TopicConfig { name, retention };
     vec![
         topic(WEIGHT_REQUESTS.name(), Retention::Forever),
@@ -94,7 +94,7 @@ pub fn topics() -> Vec<TopicConfig> {
     ]
 }
 
-pub fn services() -> Vec<Arc<Topology>> {
+pub(crate) fn services() -> Vec<Arc<Topology>> {
     let all = [weigher(), counter(), mirror()].into_iter();
     all.map(|topology| Arc::new(topology.expect("the topologies are sound"))).collect()
 }
