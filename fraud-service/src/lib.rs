@@ -1,6 +1,6 @@
 //! Spending that is out of the ordinary.
 //!
-//! - [`topology`]: what comes in, what is kept, what goes out
+//! - [`mod@topology`]: what comes in, what is kept, what goes out
 //! - [`spending`]: the rules
 
 pub mod spending;

@@ -1,6 +1,6 @@
 //! Products and how much there is of them.
 //!
-//! - [`topology`]: what comes in, what is kept, what goes out
+//! - [`mod@topology`]: what comes in, what is kept, what goes out
 //! - [`stock`]: the rules
 //! - [`http`]: the routes
 

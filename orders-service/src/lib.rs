@@ -1,6 +1,6 @@
 //! Orders: taken in, validated, paid, shipped.
 //!
-//! - [`topology`]: what comes in, what is kept, what goes out
+//! - [`mod@topology`]: what comes in, what is kept, what goes out
 //! - [`order`]: the rules
 //! - [`http`]: the routes
 

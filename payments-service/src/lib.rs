@@ -1,6 +1,6 @@
 //! Customers, their accounts, and the payments of orders.
 //!
-//! - [`topology`]: what comes in, what is kept, what goes out
+//! - [`mod@topology`]: what comes in, what is kept, what goes out
 //! - [`payment`]: the rules
 //! - [`http`]: the routes
 
