@@ -79,6 +79,8 @@ pub struct Faults {
     pub disk_foreign: Probability,
     /// A process stands still, and does not know that it did.
     pub pause: u32,
+    /// A worker stands still while its instance goes on hearing of its group.
+    pub stall: u32,
     /// An instance no longer hears of its group, but reads and writes as before.
     pub cut_off: u32,
     /// An instance leaves its group in order, and comes back later.
@@ -109,9 +111,9 @@ impl Options {
             step_ms_max: random.between(1, 20),
             client: Probability(random.between(200, 3_000) as u32),
             background: Probability(random.between(100, 2_000) as u32),
-            poll: Probability(random.between(50, 500) as u32),
-            fault: sometimes(random, 60),
-            recovery: Probability(random.between(20, 200) as u32),
+            poll: Probability(random.between(50, 1_500) as u32),
+            fault: Probability(1 << random.between(0, 7)),
+            recovery: Probability(1 << random.between(2, 8)),
             interleave: Probability(random.between(100, 6_000) as u32),
             step_fails: sometimes(random, 100),
             append_fails: sometimes(random, 500),
@@ -131,6 +133,7 @@ impl Faults {
             disk_lost: sometimes(random, 5_000),
             disk_foreign: sometimes(random, 2_000),
             pause: weight(random),
+            stall: weight(random),
             cut_off: weight(random),
             leave: weight(random),
             clock_jump: weight(random),

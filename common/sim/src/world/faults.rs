@@ -1,6 +1,7 @@
 //! What goes wrong.
 
 use super::World;
+use super::instance::Troubles;
 use crate::failure::Violation;
 use crate::log::LogFault;
 use crate::options::Mode;
@@ -14,6 +15,7 @@ enum Fault {
     Crash,
     CrashAll,
     Pause,
+    Stall,
     CutOff,
     Leave,
     ClockJump,
@@ -33,8 +35,11 @@ impl<W: Workload> World<W> {
                 let all: Vec<usize> = (0..self.instances.len()).collect();
                 self.crash(&all)?;
             }
-            Fault::Pause => self.instances[index].paused = true,
-            Fault::CutOff => self.instances[index].cut_off = true,
+            Fault::Pause => {
+                self.instances[index].troubles = Troubles { stalled: true, cut_off: true };
+            }
+            Fault::Stall => self.instances[index].troubles.stalled = true,
+            Fault::CutOff => self.instances[index].troubles.cut_off = true,
             Fault::Leave => self.leave(index),
             Fault::ClockJump => self.jump_clock(index),
             Fault::OffsetsExpire => {
@@ -53,12 +58,13 @@ impl<W: Workload> World<W> {
         let faults = &self.options.faults;
         let of_both = [
             (faults.crash, Fault::Crash),
-            (faults.pause, Fault::Pause),
+            (faults.stall, Fault::Stall),
             (faults.leave, Fault::Leave),
             (faults.clock_jump, Fault::ClockJump),
         ];
         let of_kafka = [
             (faults.crash_all, Fault::CrashAll),
+            (faults.pause, Fault::Pause),
             (faults.cut_off, Fault::CutOff),
             (faults.offsets_expire, Fault::OffsetsExpire),
             (faults.session_timeout, Fault::OfLog(LogFault::SessionTimeout)),
@@ -86,7 +92,7 @@ impl<W: Workload> World<W> {
         for index in indices {
             let instance = &mut self.instances[*index];
             sessions.extend(instance.running.take().map(|running| running.session));
-            (instance.paused, instance.cut_off) = (false, false);
+            instance.troubles = Troubles::default();
         }
         self.log.crash(&sessions, &mut self.random);
         if is_embedded {
@@ -107,7 +113,7 @@ impl<W: Workload> World<W> {
     /// An instance ends in order; what it was asked is passed on.
     fn leave(&mut self, index: usize) {
         let instance = &mut self.instances[index];
-        if instance.paused {
+        if instance.troubles.stalled {
             return;
         }
         if let Some(running) = instance.running.take() {
@@ -131,7 +137,7 @@ impl<W: Workload> World<W> {
     pub(super) fn recovery_step(&mut self) {
         let is_troubled = |index: &usize| {
             let instance = &self.instances[*index];
-            instance.running.is_none() || instance.paused || instance.cut_off
+            instance.running.is_none() || instance.troubles != Troubles::default()
         };
         let troubled: Vec<usize> = (0..self.instances.len()).filter(is_troubled).collect();
         if let Some(index) = self.random.pick(&troubled) {
@@ -141,7 +147,7 @@ impl<W: Workload> World<W> {
 
     pub(super) fn recover(&mut self, index: usize) {
         let instance = &mut self.instances[index];
-        (instance.paused, instance.cut_off) = (false, false);
+        instance.troubles = Troubles::default();
         if instance.running.is_none() {
             let topology = &self.services[instance.place.service];
             instance.start(topology, self.options.partitions, self.log.as_mut());

@@ -21,7 +21,14 @@ pub(super) struct Instance {
     pub(super) running: Option<Running>,
     /// How far its clock is from the true time, in milliseconds.
     pub(super) skew_ms: i64,
-    pub(super) paused: bool,
+    pub(super) troubles: Troubles,
+}
+
+/// What keeps an instance from being what it should be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Troubles {
+    /// Its worker stands still.
+    pub(super) stalled: bool,
     /// It does not hear of its group.
     pub(super) cut_off: bool,
 }
@@ -75,7 +82,7 @@ pub(super) struct Surroundings<'a> {
 
 impl Instance {
     pub(super) fn new(place: Place) -> Self {
-        Instance { place, running: None, skew_ms: 0, paused: false, cut_off: false }
+        Instance { place, running: None, skew_ms: 0, troubles: Troubles::default() }
     }
 
     pub(super) fn start(
@@ -99,7 +106,7 @@ impl Instance {
     /// Whether there is anything for it to do.
     pub(super) fn is_runnable(&self, now: Timestamp, news: u64) -> bool {
         let Some(running) = &self.running else { return false };
-        if self.paused {
+        if self.troubles.stalled {
             return false;
         }
         let Stage::Waiting(wait) = &running.stage else { return true };

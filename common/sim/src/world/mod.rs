@@ -182,8 +182,7 @@ impl<W: Workload> World<W> {
     fn poll(&mut self, index: usize) {
         let instance = &self.instances[index];
         if let Some(running) = &instance.running
-            && !instance.paused
-            && !instance.cut_off
+            && !instance.troubles.cut_off
         {
             self.log.poll(running.session, &mut self.random);
         }

@@ -14,7 +14,7 @@ use crate::log::{SessionId, SimulatedLog};
 use crate::workload::{AtRest, Workload};
 
 /// How many rounds coming to rest may take: far more than it ever does.
-const ROUNDS_MAX: u64 = 200_000;
+const ROUNDS_MAX: u64 = 20_000;
 /// Further ahead than any worker waits for a tick or for another try, in milliseconds.
 const FAR_AWAY_MS: u64 = 60_000;
 

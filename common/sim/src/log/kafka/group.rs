@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use streams::{Offset, Partition, TopicPartition};
 
-/// A member of a group, for as long as it is one.
+use crate::random::Random;
+
+/// A member of a group, for as long as it is one. Chosen by chance, and so is its rank among the
+/// members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MemberId(u64);
 
@@ -34,7 +37,6 @@ struct Member {
 #[derive(Debug, Default)]
 pub(super) struct Group {
     epoch: Epoch,
-    last_member: u64,
     members: BTreeMap<MemberId, Member>,
     offsets: BTreeMap<TopicPartition, Committed>,
     last_record: u64,
@@ -53,9 +55,8 @@ struct Committed {
 pub(super) struct RecordNumber(u64);
 
 impl Group {
-    pub(super) fn join(&mut self) -> MemberId {
-        self.last_member += 1;
-        let id = MemberId(self.last_member);
+    pub(super) fn join(&mut self, random: &mut Random) -> MemberId {
+        let id = MemberId(random.bits());
         self.members.insert(id, Member::default());
         self.epoch.0 += 1;
         id
@@ -73,7 +74,7 @@ impl Group {
     }
 
     /// What the member is to own once everybody has given up what is not theirs any more: a range
-    /// of partitions, in the order in which the members joined.
+    /// of partitions, in the order of the members' names.
     fn target(&self, member: MemberId, partitions: u32) -> BTreeSet<Partition> {
         let count = self.members.len() as u32;
         let index = self.members.keys().take_while(|known| **known != member).count() as u32;
@@ -157,21 +158,31 @@ mod tests {
 
     const PARTITIONS: u32 = 3;
 
+    /// A group with this many members, in the order of their names.
+    fn group_of(count: usize) -> (Group, Vec<MemberId>) {
+        let (mut group, mut random) = (Group::default(), Random::new(7));
+        for _ in 0..count {
+            group.join(&mut random);
+        }
+        let members = group.members();
+        (group, members)
+    }
+
     fn set(of: &[u32]) -> BTreeSet<Partition> {
         of.iter().copied().map(Partition).collect()
     }
 
     #[test]
     fn a_partition_changes_hands_when_its_owner_has_given_it_up() {
-        let mut group = Group::default();
-        let first = group.join();
-        let (_, owned) = group.heartbeat(first, &set(&[]), PARTITIONS).unwrap();
-        assert_eq!(owned, set(&[0, 1, 2]));
-        let second = group.join();
+        let (mut group, members) = group_of(2);
+        let [first, second] = members.try_into().unwrap();
+        let all = set(&[0, 1, 2]);
+        // As it would be had the second one joined later.
+        group.members.get_mut(&first).unwrap().held = all.clone();
 
         let told = group.heartbeat(second, &set(&[]), PARTITIONS).unwrap().1;
         assert_eq!(told, set(&[]), "the first has not heard of it");
-        let told = group.heartbeat(first, &owned, PARTITIONS).unwrap().1;
+        let told = group.heartbeat(first, &all, PARTITIONS).unwrap().1;
         assert_eq!(told, set(&[0, 1]));
         let told = group.heartbeat(second, &set(&[]), PARTITIONS).unwrap().1;
         assert_eq!(told, set(&[]), "the first has not given it up");
@@ -192,21 +203,22 @@ mod tests {
 
     #[test]
     fn offsets_are_refused_by_member_and_epoch_and_by_nothing_else() {
-        let mut group = Group::default();
-        let first = group.join();
-        let (epoch, _) = group.heartbeat(first, &set(&[]), PARTITIONS).unwrap();
+        let (mut group, members) = group_of(1);
+        let first = members[0];
+        let (epoch, all) = group.heartbeat(first, &set(&[]), PARTITIONS).unwrap();
+        assert_eq!(all, set(&[0, 1, 2]));
         assert_eq!(group.check(first, epoch), Ok(()));
 
-        let second = group.join();
+        let second = group.join(&mut Random::new(8));
         let (newer, _) = group.heartbeat(second, &set(&[]), PARTITIONS).unwrap();
         assert_eq!(group.check(first, epoch), Ok(()), "it is told with its next heartbeat");
-        group.heartbeat(first, &set(&[0, 1, 2]), PARTITIONS).unwrap();
+        group.heartbeat(first, &all, PARTITIONS).unwrap();
         assert_eq!(group.check(first, epoch), Err(Refusal::StaleEpoch));
         assert_eq!(group.check(first, newer), Ok(()));
 
         group.remove(first);
         assert_eq!(group.check(first, newer), Err(Refusal::UnknownMember));
         let told = group.heartbeat(second, &set(&[]), PARTITIONS).unwrap().1;
-        assert_eq!(told, set(&[0, 1, 2]), "what a dead member held is free");
+        assert_eq!(told, all, "what a dead member held is free");
     }
 }

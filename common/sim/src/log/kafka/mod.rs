@@ -284,7 +284,7 @@ impl SimulatedLog for KafkaLog {
     fn poll(&mut self, id: SessionId, random: &mut Random) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let group = &mut self.services[session.place.service].group;
-        let member = *session.member.get_or_insert_with(|| group.join());
+        let member = *session.member.get_or_insert_with(|| group.join(random));
         let heard = group.heartbeat(member, &session.owned(), self.options.partitions);
         let is_lost = !self.healed && random.chance(self.options.step_fails);
         let changed = match heard {
