@@ -14,7 +14,7 @@ use events::ids::{ProductId, RequestId};
 use events::stock::ProductRequest;
 use events::topics::PRODUCT_REQUESTS;
 use shell::problem::ApiError;
-use shell::requests::{Entry, Requests};
+use shell::requests::Requests;
 use shell::{Appended, ServiceError, ServiceHandle, json, unique};
 
 /// The routes of products and their stock.
@@ -37,20 +37,6 @@ impl Products {
     async fn send(&self, request: &ProductRequest) -> Result<Appended, ServiceError> {
         let request_id = request.request_id().to_string();
         self.requests.send(request.product_id(), request, &request_id).await
-    }
-
-    /// Entries of a product, as they are now or once a request has been processed.
-    async fn look_up<const COUNT: usize>(
-        &self,
-        id: &ProductId,
-        entries: [Entry; COUNT],
-        after: Option<&Appended>,
-    ) -> Result<[Option<Bytes>; COUNT], ApiError> {
-        let found = self.requests.look_up(id, entries.into(), after).await?;
-        let count = found.len();
-        found.try_into().map_err(|_| ApiError::Internal {
-            cause: format!("{count} entries where {COUNT} were asked for"),
-        })
     }
 }
 

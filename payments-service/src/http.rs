@@ -15,9 +15,8 @@ use events::ids::{CustomerId, RequestId};
 use events::payment::CustomerRequest;
 use events::topics::CUSTOMER_REQUESTS;
 use shell::problem::{ApiError, Place, Violation};
-use shell::requests::{Entry, Requests};
+use shell::requests::Requests;
 use shell::{Appended, ServiceError, ServiceHandle, json, unique};
-use streams::Key;
 
 use crate::payment::Refusal;
 
@@ -42,20 +41,6 @@ impl Customers {
     async fn send(&self, request: &CustomerRequest) -> Result<Appended, ServiceError> {
         let request_id = request.request_id().to_string();
         self.requests.send(request.customer_id(), request, &request_id).await
-    }
-
-    /// Entries beside `key`, as they are now or once a request has been processed.
-    async fn look_up<const COUNT: usize>(
-        &self,
-        key: &impl Key,
-        entries: [Entry; COUNT],
-        after: Option<&Appended>,
-    ) -> Result<[Option<Bytes>; COUNT], ApiError> {
-        let found = self.requests.look_up(key, entries.into(), after).await?;
-        let count = found.len();
-        found.try_into().map_err(|_| ApiError::Internal {
-            cause: format!("{count} entries where {COUNT} were asked for"),
-        })
     }
 }
 

@@ -65,6 +65,23 @@ impl<K: Key, V: Event> Requests<K, V> {
             ReadOutcome::TimedOut(_) => Err(ServiceError::NotInTime),
         }
     }
+
+    /// As [`Requests::look_up`], with a name for each entry where it is called.
+    ///
+    /// # Errors
+    /// [`ApiError`] where nothing certain can be said in time.
+    pub async fn look_up_each<P: Key, const COUNT: usize>(
+        &self,
+        key: &P,
+        entries: [Entry; COUNT],
+        after: Option<&Appended>,
+    ) -> Result<[Option<Bytes>; COUNT], ApiError> {
+        let found = self.look_up(key, entries.into(), after).await?;
+        let count = found.len();
+        found.try_into().map_err(|_| ApiError::Internal {
+            cause: format!("{count} entries where {COUNT} were asked for"),
+        })
+    }
 }
 
 /// The entry of a store that has this key.

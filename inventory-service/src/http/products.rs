@@ -55,7 +55,7 @@ pub(super) async fn product(
     id: PathId,
 ) -> Result<Response, ApiError> {
     let id = id.existing("product")?;
-    let [product] = products.look_up(&id, [entry(&PRODUCTS, &id)], None).await?;
+    let [product] = products.requests.look_up_each(&id, [entry(&PRODUCTS, &id)], None).await?;
     entry_answer(StatusCode::OK, &id, product)
 }
 
@@ -68,9 +68,10 @@ pub(super) async fn put(
 ) -> Result<Response, ApiError> {
     let request = parse(id.creating()?, &body)?;
     let id = request.product_id.clone();
-    let [before] = products.look_up(&id, [entry(&PRODUCTS, &id)], None).await?;
+    let [before] = products.requests.look_up_each(&id, [entry(&PRODUCTS, &id)], None).await?;
     let sent = products.send(&ProductRequest::Put(request)).await?;
-    let [product] = products.look_up(&id, [entry(&PRODUCTS, &id)], Some(&sent)).await?;
+    let [product] =
+        products.requests.look_up_each(&id, [entry(&PRODUCTS, &id)], Some(&sent)).await?;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     entry_answer(status, &id, product)
 }

@@ -33,7 +33,7 @@ pub(super) async fn level(
     id: PathId,
 ) -> Result<Response, ApiError> {
     let id = id.existing("product")?;
-    let [level] = products.look_up(&id, [entry(&STOCK, &id)], None).await?;
+    let [level] = products.requests.look_up_each(&id, [entry(&STOCK, &id)], None).await?;
     entry_answer(StatusCode::OK, &id, level)
 }
 
@@ -46,12 +46,12 @@ pub(super) async fn adjust(
 ) -> Result<Response, ApiError> {
     let request = parse(id.existing("product")?, &body)?;
     let id = &request.product_id;
-    let before = products.look_up(id, entries(&request), None).await?;
+    let before = products.requests.look_up_each(id, entries(&request), None).await?;
     if let Some(answer) = decided(before, &request)? {
         return Ok(answer);
     }
     let sent = products.send(&ProductRequest::AdjustStock(request.clone())).await?;
-    let after = products.look_up(id, entries(&request), Some(&sent)).await?;
+    let after = products.requests.look_up_each(id, entries(&request), Some(&sent)).await?;
     decided(after, &request)?.ok_or_else(|| ApiError::Internal {
         cause: format!("request {} was processed and changed nothing", request.request_id),
     })

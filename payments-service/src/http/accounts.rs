@@ -62,7 +62,7 @@ pub(super) async fn account(
     id: PathId,
 ) -> Result<Response, ApiError> {
     let id = id.existing("customer")?;
-    let [account] = customers.look_up(&id, [entry(&ACCOUNTS, &id)], None).await?;
+    let [account] = customers.requests.look_up_each(&id, [entry(&ACCOUNTS, &id)], None).await?;
     let account = value(&ACCOUNTS, account.as_ref())?.ok_or_else(|| no_such_customer(&id))?;
     Ok(account_answer(StatusCode::OK, &account))
 }
@@ -76,12 +76,12 @@ pub(super) async fn deposit(
 ) -> Result<Response, ApiError> {
     let request = parse(id.existing("customer")?, &body)?;
     let id = &request.customer_id;
-    let before = customers.look_up(id, entries(&request), None).await?;
+    let before = customers.requests.look_up_each(id, entries(&request), None).await?;
     if let Some(answer) = decided(&before, &request)? {
         return Ok(answer);
     }
     let sent = customers.send(&CustomerRequest::Deposit(request.clone())).await?;
-    let after = customers.look_up(id, entries(&request), Some(&sent)).await?;
+    let after = customers.requests.look_up_each(id, entries(&request), Some(&sent)).await?;
     decided(&after, &request)?.ok_or_else(|| ApiError::Internal {
         cause: format!("request {} was processed and changed nothing", request.request_id),
     })

@@ -66,7 +66,7 @@ pub(super) async fn customer(
     id: PathId,
 ) -> Result<Response, ApiError> {
     let id = id.existing("customer")?;
-    let [customer] = customers.look_up(&id, [entry(&CUSTOMERS, &id)], None).await?;
+    let [customer] = customers.requests.look_up_each(&id, [entry(&CUSTOMERS, &id)], None).await?;
     entry_answer(StatusCode::OK, &id, customer)
 }
 
@@ -81,14 +81,14 @@ pub(super) async fn put(
     let request = parse(id.creating()?, &body)?;
     let id = request.customer_id.clone();
     let request_id = request.request_id;
-    let [account] = customers.look_up(&id, [entry(&ACCOUNTS, &id)], None).await?;
+    let [account] = customers.requests.look_up_each(&id, [entry(&ACCOUNTS, &id)], None).await?;
     let account = value(&ACCOUNTS, account.as_ref())?;
     if let Put::Refused(refusal) = put_customer(account.as_ref(), &request) {
         return Err(refused(&refusal, &id));
     }
     let sent = customers.send(&CustomerRequest::Put(request)).await?;
     let entries = [entry(&CUSTOMERS, &id), entry(&REFUSALS, &request_id)];
-    let [customer, refusal] = customers.look_up(&id, entries, Some(&sent)).await?;
+    let [customer, refusal] = customers.requests.look_up_each(&id, entries, Some(&sent)).await?;
     if let Some(refusal) = value(&REFUSALS, refusal.as_ref())? {
         return Err(refused(&refusal, &id));
     }

@@ -33,7 +33,8 @@ pub(super) async fn payment(
     id: PathId,
 ) -> Result<Response, ApiError> {
     let id: OrderId = id.existing("order")?;
-    let [record] = customers.look_up(&id, [entry(&PAYMENTS_BY_ORDER, &id)], None).await?;
+    let [record] =
+        customers.requests.look_up_each(&id, [entry(&PAYMENTS_BY_ORDER, &id)], None).await?;
     let record = value(&PAYMENTS_BY_ORDER, record.as_ref())?
         .ok_or_else(|| ApiError::NotFound(format!("order {id} has no payment")))?;
     let view = PaymentView {
