@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! streams <- eventlog <- shell <- services <- quickstart, e2e-tests
-//!    ^----------'-------- sim
+//!    ^----------'-------- sim, eventlog-kafka
 //!    '------ events <--------------'
 //! ```
 //!
@@ -68,7 +68,7 @@ fn may_use(from: &str, to: &str, for_tests: bool) -> bool {
         "quickstart" => true,
         _ if is_service(to) => false,
         "eventlog" | "events" => to == "streams",
-        "shell" | "sim" => matches!(to, "streams" | "eventlog"),
+        "shell" | "sim" | "eventlog-kafka" => matches!(to, "streams" | "eventlog"),
         _ if is_service(from) => for_tests || matches!(to, "events" | "streams" | "shell"),
         _ => false,
     }
@@ -88,7 +88,16 @@ mod tests {
 
     /// The workspace with each crate that is not among `packages` free of dependencies.
     fn found(packages: &[Package]) -> Vec<String> {
-        let names = ["tidy", "streams", "eventlog", "events", "shell", "sim", "quickstart"];
+        let names = [
+            "tidy",
+            "streams",
+            "eventlog",
+            "eventlog-kafka",
+            "events",
+            "shell",
+            "sim",
+            "quickstart",
+        ];
         let mut all = packages.to_vec();
         for name in names.into_iter().chain(SERVICES).chain(["e2e-tests"]) {
             if all.iter().all(|package| package.name != name) {
@@ -108,6 +117,7 @@ mod tests {
             package("events", &[("streams", false)]),
             package("shell", &[("streams", false), ("eventlog", false), ("tokio", false)]),
             package("sim", &[("streams", false), ("eventlog", false)]),
+            package("eventlog-kafka", &[("streams", false), ("eventlog", false)]),
             package("orders-service", &of_a_service),
             package("quickstart", &[("orders-service", false), ("eventlog", false)]),
             package("e2e-tests", &[("quickstart", false), ("sim", false)]),
@@ -136,6 +146,7 @@ mod tests {
             ("shell", "events"),
             ("sim", "shell"),
             ("sim", "events"),
+            ("eventlog-kafka", "shell"),
             ("orders-service", "eventlog"),
             ("orders-service", "fraud-service"),
             ("shell", "orders-service"),

@@ -6,7 +6,7 @@ use streams::{
     TaskCommit, Timestamp,
 };
 
-use super::fixture::{Fixture, LogFactory, at, keys, put, record, task, unique_name};
+use super::fixture::{Fixture, LogFactory, at, keys, put, record, task};
 use crate::log::{Membership, Session};
 
 const STORE: StoreName = StoreName::new("stock");
@@ -123,8 +123,7 @@ pub fn offsets_are_kept_for_each_group(factory: &impl LogFactory) {
         session.commit(vec![TaskCommit { offsets, ..task(1) }]);
     }
 
-    let membership =
-        Membership { group: unique_name("other-group"), sources: vec![fixture.requests] };
+    let membership = Membership { group: fixture.other_group, sources: vec![fixture.requests] };
     let mut other = fixture.join_as(membership);
     other.until_it_owns(super::fixture::PARTITIONS as usize);
     let mine = session.session.positions(&[Partition(0), Partition(1)]).expect("an answer");

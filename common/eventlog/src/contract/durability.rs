@@ -86,10 +86,12 @@ pub fn a_restart_keeps_everything(factory: &impl LogFactory) {
     factory.housekeeping(&fixture.log);
     let position = session.commit(vec![commit("second")]);
     block_on(fixture.log.durable(position)).expect("it becomes durable");
+    let changelog_ends = session.changelog_ends.clone();
     drop(session);
 
     let Some(fixture) = fixture.restarted(factory) else { return };
     let mut session = fixture.only_session();
+    session.changelog_ends = changelog_ends;
     session.catch_up(Partition(2));
     assert_eq!(keys(&session.read(&[of], 2)), ["first", "second"]);
     for text in ["first", "second"] {

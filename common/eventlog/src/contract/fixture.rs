@@ -1,9 +1,11 @@
 //! What the tests of the suite are made of.
 
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Wake};
 use std::thread::Thread;
 use std::time::Duration;
@@ -25,6 +27,9 @@ const ATTEMPT: Duration = Duration::from_millis(50);
 /// The partitions of every topic in these tests.
 pub(super) const PARTITIONS: u32 = 4;
 
+/// The stores of the groups in these tests.
+pub const STORES: [StoreName; 2] = [StoreName::new("reserved"), StoreName::new("stock")];
+
 /// Makes logs for the suite.
 pub trait LogFactory {
     /// The implementation under test.
@@ -32,6 +37,17 @@ pub trait LogFactory {
 
     /// A log with these topics and nothing on them.
     fn make(&self, topics: Vec<TopicConfig>, partitions: u32) -> Self::Log;
+
+    /// The same, where the log has to be told beforehand which groups will join it. Their stores
+    /// are [`STORES`].
+    fn make_for(
+        &self,
+        topics: Vec<TopicConfig>,
+        _groups: &[&'static str],
+        partitions: u32,
+    ) -> Self::Log {
+        self.make(topics, partitions)
+    }
 
     /// Ends a log, all of whose sessions are gone, and opens it again with what it kept. `None`
     /// where it keeps nothing.
@@ -41,11 +57,12 @@ pub trait LogFactory {
     fn housekeeping(&self, log: &Self::Log);
 }
 
-/// A name that no other test of this process has.
+/// A name that no other test has, nor this one in another run: a log may outlast the process.
 pub fn unique_name(base: &str) -> &'static str {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    Box::leak(format!("{base}-{number}").into_boxed_str())
+    static RUN: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(()));
+    let (run, number) = (*RUN, NEXT.fetch_add(1, Ordering::Relaxed));
+    Box::leak(format!("{base}-{run:x}-{number}").into_boxed_str())
 }
 
 /// Runs a future to its end on this thread.
@@ -77,21 +94,23 @@ pub(super) struct Fixture<Log> {
     /// Compacted.
     pub(super) levels: TopicName,
     pub(super) group: &'static str,
+    /// Another group with no topic of its own.
+    pub(super) other_group: &'static str,
 }
 
 impl<L: Log> Fixture<L> {
     pub(super) fn new(factory: &impl LogFactory<Log = L>) -> Self {
         let [requests, lines, levels] =
             ["requests", "lines", "levels"].map(|base| TopicName::new(unique_name(base)));
-        let group = unique_name("group");
+        let [group, other_group] = ["group", "other-group"].map(unique_name);
         let consumers: &'static [&'static str] = Box::leak(Box::new([group]));
         let topics = vec![
             TopicConfig { name: requests, retention: Retention::Forever },
             TopicConfig { name: lines, retention: Retention::UntilConsumed { by: consumers } },
             TopicConfig { name: levels, retention: Retention::Compacted },
         ];
-        let log = factory.make(topics, PARTITIONS);
-        Fixture { log, requests, lines, levels, group }
+        let log = factory.make_for(topics, &[group, other_group], PARTITIONS);
+        Fixture { log, requests, lines, levels, group, other_group }
     }
 
     pub(super) fn membership(&self) -> Membership {
@@ -111,8 +130,9 @@ impl<L: Log> Fixture<L> {
 
     pub(super) fn join_as(&self, membership: Membership) -> Joined<L::Session> {
         let (wake, woken) = channel();
-        let session = self.log.join(membership, waker(wake)).expect("the log takes sessions");
-        Joined { session, woken }
+        let mut session = self.log.join(membership, waker(wake)).expect("the log takes sessions");
+        session.open().expect("nothing is open yet");
+        Joined { session, woken, changelog_ends: BTreeMap::new() }
     }
 
     pub(super) fn restarted(self, factory: &impl LogFactory<Log = L>) -> Option<Self> {
@@ -130,6 +150,8 @@ fn waker(wake: Sender<()>) -> crate::log::Waker {
 pub(super) struct Joined<S> {
     pub(super) session: S,
     pub(super) woken: Receiver<()>,
+    /// Where the changelogs of its tasks end after the last commits.
+    pub(super) changelog_ends: BTreeMap<Partition, Offset>,
 }
 
 impl<S: Session> Joined<S> {
@@ -201,29 +223,32 @@ impl<S: Session> Joined<S> {
     pub(super) fn commit(&mut self, tasks: Vec<TaskCommit>) -> CommitPosition {
         let partitions: Vec<_> = tasks.iter().map(|task| task.partition).collect();
         let outcome = self.session.commit(CommitBatch { tasks });
-        let CommitOutcome::Committed { position, .. } = outcome else {
+        let CommitOutcome::Committed { position, changelog_ends } = outcome else {
             panic!("the batch was not committed: {outcome:?}");
         };
+        self.changelog_ends.extend(changelog_ends);
         partitions.into_iter().for_each(|partition| self.catch_up(partition));
         position
     }
 
-    /// Brings a local store up to the end of its changelog.
+    /// Brings a local store up to the end of its changelog, as far as commits have told it.
     pub(super) fn catch_up(&mut self, partition: Partition) {
         if self.session.state_backing() == StateBacking::Log {
             return;
         }
         let known = self.session.positions(&[partition]).expect("the log answers");
         let mut from = known[0].checkpoint.unwrap_or_default();
-        loop {
-            let restored = self.session.restore(partition, from).expect("the log answers");
+        let end = self.changelog_ends.get(&partition).copied().unwrap_or_default();
+        self.until("the changelog is read", |session| {
+            let restored = session.restore(partition, from).expect("the log answers");
             if restored.position == from {
-                return;
+                return (from >= end).then_some(());
             }
             from = restored.position;
             let write = StoreWrite { partition, changes: restored.changes, position: from };
-            self.session.store(write).expect("the local store takes it");
-        }
+            session.store(write).expect("the local store takes it");
+            None
+        });
     }
 }
 

@@ -1,9 +1,16 @@
 //! Assignment and fencing.
 
-use streams::{CommitBatch, CommitOutcome, Partition, TaskCommit};
+use std::time::Duration;
+
+use streams::{CommitBatch, CommitOutcome, Offset, Partition, TaskCommit};
 
 use super::fixture::{Fixture, LogFactory, PARTITIONS, at, block_on, keys, record, task};
 use crate::log::{RequestLog, Session};
+
+/// When nothing has come for so long, nothing is on its way.
+const QUIET: Duration = Duration::from_millis(200);
+/// What is to wake somebody does so within this time.
+const WOKEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Every partition has one owner among the sessions of a group, also after one has left.
 pub fn partitions_are_shared_out_and_passed_on(factory: &impl LogFactory) {
@@ -75,15 +82,23 @@ pub fn sessions_are_woken_for_records_and_assignments(factory: &impl LogFactory)
     let fixture = Fixture::new(factory);
     let mut session = fixture.only_session();
     let of = at(fixture.requests, 3);
-    session.woken.try_iter().for_each(drop);
+    assert_eq!(keys(&session.read_to_end(of)), [""; 0]);
+    // A signal may be of something that is no record: whoever is woken has to look.
+    while session.woken.recv_timeout(QUIET).is_ok() {
+        assert_eq!(session.session.fetch(&[(of, Offset(0))], 1).expect("in range").records, []);
+    }
 
     block_on(fixture.log.append(record(of, "request"))).expect("the log takes it");
-    session.woken.recv().expect("the waker lives as long as the session");
-    assert_eq!(keys(&session.read(&[of], 1)), ["request"]);
+    let mut found = Vec::new();
+    while found.is_empty() {
+        session.woken.recv_timeout(WOKEN_WITHIN).expect("woken for the record");
+        found = session.session.fetch(&[(of, Offset(0))], 1).expect("in range").records;
+    }
+    assert_eq!(keys(&found), ["request"]);
 
     session.woken.try_iter().for_each(drop);
     let other = fixture.join();
-    session.woken.recv().expect("the waker lives as long as the session");
+    session.woken.recv_timeout(WOKEN_WITHIN).expect("woken for the partitions that go");
     session.until_it_owns(2);
     drop(other);
     session.until_it_owns(PARTITIONS as usize);

@@ -21,7 +21,7 @@ pub use durability::{
     a_restart_keeps_everything, appended_records_are_durable_when_it_says_so,
     callbacks_come_once_their_commit_is_durable, concurrent_appends_are_each_there_once,
 };
-pub use fixture::{LogFactory, block_on, unique_name};
+pub use fixture::{LogFactory, STORES, block_on, unique_name};
 pub use membership::{
     a_former_owner_is_fenced, a_partition_lost_for_a_while_is_told,
     partitions_are_shared_out_and_passed_on, sessions_are_woken_for_records_and_assignments,

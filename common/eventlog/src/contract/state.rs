@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use streams::{KeyRange, Partition, StoreChange, StoreName, TaskCommit};
 
-use super::fixture::{Fixture, Joined, LogFactory, PARTITIONS, delete, put, task, unique_name};
+use super::fixture::{Fixture, Joined, LogFactory, PARTITIONS, delete, put, task};
 use crate::log::{Membership, Session};
 
 const STORE: StoreName = StoreName::new("stock");
@@ -75,8 +75,7 @@ pub fn ranges_are_in_order_and_bounded(factory: &impl LogFactory) {
 pub fn stores_belong_to_a_group_and_a_partition(factory: &impl LogFactory) {
     let fixture = Fixture::new(factory);
     let mut session = fixture.only_session();
-    let membership =
-        Membership { group: unique_name("other-group"), sources: vec![fixture.requests] };
+    let membership = Membership { group: fixture.other_group, sources: vec![fixture.requests] };
     let mut other = fixture.join_as(membership);
     other.until_it_owns(PARTITIONS as usize);
 

@@ -1,0 +1,201 @@
+//! A service's changelog: what its stores change by, as records, and reading them again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventlog::{Error as LogError, changelog_key};
+use streams::{
+    ConsumedRecord, Headers, Offset, Partition, ProducedRecord, Restored, StoreChange, StoreName,
+    Timestamp, TopicName, TopicPartition, Topology,
+};
+
+use crate::clock::{Deadline, unix_ms};
+use crate::ends::Ends;
+use crate::error::{Error, unreachable};
+use crate::marks::{FreshMarks, Mark};
+use crate::reader::Reader;
+use crate::settings::Settings;
+
+/// How many records one piece of a changelog has at most.
+const PIECE_RECORDS: usize = 4_000;
+/// How long one read waits for something to come.
+const PIECE_WAIT: Duration = Duration::from_millis(100);
+/// Where nothing comes for so long although there is more, something is wrong with the broker. An
+/// open transaction that hides what is there is ended by its time-out before that.
+const STALL_MAX: Duration = Duration::from_secs(30);
+
+/// A service as the log knows it: its group, its changelog and its stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The name of its group.
+    pub group: &'static str,
+    /// The topic with the changes of its stores.
+    pub changelog: TopicName,
+    /// Its stores, the runtime's own among them.
+    pub stores: Vec<StoreName>,
+}
+
+impl Service {
+    /// The service that runs a topology.
+    pub fn of(topology: &Topology) -> Self {
+        Service {
+            group: topology.name(),
+            changelog: TopicName::derived(topology.changelog_name()),
+            stores: topology.stores().to_vec(),
+        }
+    }
+
+    /// The record of a change.
+    pub(crate) fn record(changelog: TopicPartition, change: &StoreChange) -> ProducedRecord {
+        ProducedRecord {
+            destination: changelog,
+            timestamp: written_now(),
+            key: Some(changelog_key(change)),
+            value: change.value.clone(),
+            headers: Headers::default(),
+        }
+    }
+
+    /// The change that a record holds; `None` where it is of no store that there is.
+    fn change(&self, record: ConsumedRecord) -> Option<StoreChange> {
+        let key = record.key?;
+        let split = key.iter().position(|byte| *byte == 0)?;
+        let name = &key[..split];
+        let store = *self.stores.iter().find(|store| store.as_str().as_bytes() == name)?;
+        Some(StoreChange { store, key: key.slice(split + 1..), value: record.value })
+    }
+}
+
+/// The time of a record that no event is behind: compaction goes by its age.
+pub(crate) fn written_now() -> Timestamp {
+    Timestamp::from_millis(unix_ms().cast_signed())
+}
+
+/// Reads a service's changelog.
+pub(crate) struct Changelog {
+    service: Service,
+    reader: Reader,
+    ends: Arc<Ends>,
+    /// Where the last reads ended, and until when there must be more.
+    stalled: Option<(TopicPartition, Offset, Deadline)>,
+}
+
+impl Changelog {
+    pub(crate) fn new(
+        settings: &Settings,
+        service: &Service,
+        ends: Arc<Ends>,
+    ) -> Result<Self, Error> {
+        let reader = Reader::new(settings, service.group, Arc::clone(&ends), || ())?;
+        Ok(Changelog { service: service.clone(), reader, ends, stalled: None })
+    }
+
+    /// Committed changes from a position on. Marks among them are added to `marks`.
+    pub(crate) fn read(
+        &mut self,
+        partition: Partition,
+        from: Offset,
+        marks: &mut FreshMarks,
+    ) -> Result<Restored, LogError> {
+        let of = TopicPartition::new(self.service.changelog, partition);
+        let fetched = self.reader.fetch(&[(of, from)], PIECE_RECORDS, PIECE_WAIT)?;
+        let position = fetched.positions.first().map_or(from, |(_, position)| *position);
+        self.check_progress(of, from, position)?;
+        marks.extend(fetched.records.iter().filter_map(Mark::of).map(|mark| (partition, mark)));
+        let changes = fetched.records.into_iter().filter_map(|record| self.service.change(record));
+        Ok(Restored { changes: changes.collect(), position })
+    }
+
+    /// Those partitions whose mark is where it is said to be.
+    pub(crate) fn marked(&mut self, marks: &FreshMarks) -> Result<BTreeSet<Partition>, LogError> {
+        let place = |of: &Partition| TopicPartition::new(self.service.changelog, *of);
+        let mut open: BTreeMap<TopicPartition, Offset> =
+            marks.iter().map(|(of, mark)| (place(of), mark.offset)).collect();
+        let extents = self.ends.extents(&open.keys().copied().collect::<Vec<_>>())?;
+        open.retain(|of, offset| extents.get(of).is_some_and(|extent| extent.contains(offset)));
+        let mut marked = BTreeSet::new();
+        let deadline = Deadline::after(STALL_MAX);
+        while !open.is_empty() {
+            let from: Vec<_> = open.iter().map(|(of, offset)| (*of, *offset)).collect();
+            let fetched = self.reader.fetch(&from, from.len(), PIECE_WAIT)?;
+            let found = fetched.records.iter().filter_map(|record| {
+                let (partition, mark) = (record.source.partition, Mark::of(record)?);
+                (marks.get(&partition) == Some(&mark)).then_some(partition)
+            });
+            marked.extend(found);
+            for (of, position) in fetched.positions {
+                open.retain(|known, offset| *known != of || *offset == position);
+            }
+            if deadline.has_passed() {
+                return Err(unreachable(format!("{} is not readable", self.service.changelog)));
+            }
+        }
+        Ok(marked)
+    }
+
+    fn check_progress(
+        &mut self,
+        of: TopicPartition,
+        from: Offset,
+        position: Offset,
+    ) -> Result<(), LogError> {
+        if position > from {
+            self.stalled = None;
+            return Ok(());
+        }
+        match self.stalled {
+            Some((known, at, deadline)) if (known, at) == (of, from) => {
+                if deadline.has_passed() {
+                    self.stalled = None;
+                    let waited = STALL_MAX.as_secs();
+                    let reason = format!("{of} is not readable beyond {from} for {waited} s");
+                    return Err(unreachable(reason));
+                }
+            }
+            _ => self.stalled = Some((of, from, Deadline::after(STALL_MAX))),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const SERVICE: &str = "orders";
+
+    fn service() -> Service {
+        let changelog = TopicName::new("orders-changelog");
+        Service { group: SERVICE, changelog, stores: vec![StoreName::new("stock")] }
+    }
+
+    fn read_back(change: &StoreChange) -> Option<StoreChange> {
+        let ProducedRecord { destination, timestamp, key, value, headers } =
+            Service::record(TopicPartition::new(service().changelog, Partition(3)), change);
+        let offset = Offset(7);
+        let record = ConsumedRecord { source: destination, offset, timestamp, key, value, headers };
+        service().change(record)
+    }
+
+    #[test]
+    fn a_change_is_read_as_it_was_written() {
+        for value in [Some(Bytes::from_static(b"7")), None] {
+            let key = Bytes::from_static(b"a\0b");
+            let change = StoreChange { store: StoreName::new("stock"), key, value };
+            assert_eq!(read_back(&change), Some(change));
+        }
+    }
+
+    #[test]
+    fn a_change_of_a_store_that_is_gone_is_passed_over() {
+        let change = StoreChange {
+            store: StoreName::new("former"),
+            key: Bytes::from_static(b"a"),
+            value: None,
+        };
+        assert_eq!(read_back(&change), None);
+    }
+}

@@ -1,0 +1,83 @@
+//! Where partitions begin and end, as one who reads uncommitted records sees it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use streams::{Offset, TopicPartition};
+
+use crate::error::{Error, unreachable};
+use crate::records::{known, list, raw_partition};
+use crate::settings::Settings;
+
+/// Looks up where partitions begin and end. Clients may share one.
+pub(crate) struct Ends {
+    client: BaseConsumer,
+    timeout: Duration,
+}
+
+impl Ends {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
+        let client = settings.ends().create().map_err(Error::client)?;
+        Ok(Ends { client, timeout: settings.request_timeout })
+    }
+
+    /// One past the last record of each, whether committed or not: the high watermark.
+    pub(crate) fn ends(&self, of: &[TopicPartition]) -> Result<Vec<Offset>, eventlog::Error> {
+        self.look_up(of, rdkafka::Offset::End)
+    }
+
+    /// The first offset of each that there still is, up to its end.
+    pub(crate) fn extents(
+        &self,
+        of: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Range<Offset>>, eventlog::Error> {
+        let begins = self.look_up(of, rdkafka::Offset::Beginning)?;
+        let ends = self.ends(of)?;
+        let extents = begins.into_iter().zip(ends).map(|(begin, end)| begin..end);
+        Ok(of.iter().copied().zip(extents).collect())
+    }
+
+    /// Both logical offsets are what the broker takes for the times of the last and of the first
+    /// record, so one request answers for all partitions of a broker.
+    fn look_up(
+        &self,
+        of: &[TopicPartition],
+        which: rdkafka::Offset,
+    ) -> Result<Vec<Offset>, eventlog::Error> {
+        if of.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = list(of.iter().map(|of| (*of, which))).map_err(unreachable)?;
+        let found = self.client.offsets_for_times(asked, self.timeout).map_err(unreachable)?;
+        let offset_of = |of: &TopicPartition| {
+            let partition = raw_partition(of.partition);
+            let element = found.find_partition(of.topic.as_str(), partition);
+            let element = element.ok_or_else(|| unreachable(format!("no answer for {of}")))?;
+            element.error().map_err(unreachable)?;
+            known(element.offset()).ok_or_else(|| unreachable(format!("no offset of {of}")))
+        };
+        of.iter().map(offset_of).collect()
+    }
+
+    /// Checks that each position lies in its partition.
+    pub(crate) fn check_range(
+        &self,
+        positions: &[(TopicPartition, Offset)],
+    ) -> Result<(), eventlog::Error> {
+        let of: Vec<TopicPartition> = positions.iter().map(|(of, _)| *of).collect();
+        let extents = self.extents(&of)?;
+        let is_out = |(of, position): &&(TopicPartition, Offset)| {
+            let is_in =
+                |extent: &Range<Offset>| *position == extent.end || extent.contains(position);
+            !extents.get(of).is_some_and(is_in)
+        };
+        match positions.iter().find(is_out) {
+            Some((of, position)) => {
+                Err(eventlog::Error::OutOfRange { of: *of, position: *position })
+            }
+            None => Ok(()),
+        }
+    }
+}
