@@ -22,7 +22,7 @@ use crate::topics;
 /// A log whose topics are on Kafka. Clones are the same log.
 #[derive(Clone)]
 pub struct KafkaLog {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What a log and its sessions share.

@@ -22,11 +22,6 @@ use crate::producers::{Failure, Positions, Producers};
 use crate::reader::Reader;
 use crate::records::{list, position};
 use crate::store::Store;
-use crate::topics::DELETIONS_KEPT;
-
-/// A store that was not written for longer may lack deletions that its changelog does not tell of
-/// any more. Half of the time that it does: the other half is for reading it.
-const STORE_AGE_MAX: Duration = Duration::from_secs(DELETIONS_KEPT.as_secs() / 2);
 
 /// A worker's connection to a [`KafkaLog`](crate::KafkaLog).
 ///
@@ -43,7 +38,7 @@ pub struct KafkaSession {
     marks: FreshMarks,
     /// Partitions whose store is known to be of their changelog.
     checked: BTreeSet<Partition>,
-    member: Member,
+    pub(crate) member: Member,
     shared: Arc<Shared>,
     /// Freed last: until then nobody takes this session's place.
     worker: WorkerNumber,
@@ -112,12 +107,13 @@ impl KafkaSession {
     /// Empties the stores of those partitions that were not made from their changelog, or so long
     /// ago that it does not tell all that has changed since.
     fn check_stores(&mut self, partitions: &[Partition]) -> Result<(), LogError> {
+        let age_max = self.shared.settings.state_age_max;
         let mut marks = FreshMarks::new();
         let mut useless = BTreeSet::new();
         for of in partitions.iter().filter(|of| !self.checked.contains(of)) {
             match (self.store.age(*of)?, self.store.mark(*of)?) {
                 (None, _) => {}
-                (Some(age), Some(mark)) if age <= STORE_AGE_MAX => {
+                (Some(age), Some(mark)) if age <= age_max => {
                     marks.insert(*of, mark);
                 }
                 _ => {

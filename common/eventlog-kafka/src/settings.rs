@@ -7,6 +7,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 
 use crate::error::Error;
+use crate::topics::DELETIONS_KEPT;
 
 /// The longest that a member may leave a rebalance unanswered before the broker takes its
 /// partitions away. A session's longest step, a commit that gets no answer, is shorter.
@@ -44,6 +45,9 @@ pub struct Settings {
     pub replication: i32,
     /// Where state stores are kept. Processes on one machine may share it: each takes a slot.
     pub state_directory: PathBuf,
+    /// A state store that was not written for longer is read anew: its changelog may not tell any
+    /// more what was deleted meanwhile. Half of the time that it does; the rest is for reading it.
+    pub state_age_max: Duration,
     /// How long to wait for a broker at the start.
     pub connect_timeout: Duration,
     /// How long a call waits for the broker's answer: look-ups, positions, requests from outside.
@@ -71,6 +75,7 @@ impl Settings {
             partitions,
             replication: -1,
             state_directory: state_directory.into(),
+            state_age_max: DELETIONS_KEPT / 2,
             connect_timeout: Duration::from_secs(60),
             request_timeout: Duration::from_secs(10),
             commit_timeout: Duration::from_secs(10),

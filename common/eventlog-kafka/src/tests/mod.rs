@@ -2,3 +2,8 @@
 
 mod broker;
 mod contract;
+mod fencing;
+mod setup;
+mod state;
+mod topics;
+mod worker;

@@ -1,0 +1,153 @@
+//! What the tests of this crate are made of: a service with one source, on a log of its own.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use bytes::Bytes;
+use eventlog::contract::unique_name;
+use eventlog::{Log, Membership, Retention, Session, TopicConfig};
+use streams::{
+    CommitBatch, CommitOutcome, Headers, Offset, Partition, ProducedRecord, StateReader,
+    StoreChange, StoreName, StoreWrite, TaskCommit, Timestamp, TopicName, TopicPartition,
+};
+use tempfile::TempDir;
+
+use super::broker::Broker;
+use crate::{KafkaLog, KafkaSession, Service, Settings};
+
+pub(super) const PARTITIONS: u32 = 2;
+pub(super) const STORE: StoreName = StoreName::new("stock");
+pub(super) const TASK: Partition = Partition(1);
+/// What is to happen happens within this time.
+pub(super) const WITHIN: Duration = Duration::from_secs(30);
+
+/// A service on a log of its own.
+pub(super) struct Setup {
+    pub(super) broker: Broker,
+    pub(super) directory: TempDir,
+    pub(super) requests: TopicName,
+    pub(super) decisions: TopicName,
+    pub(super) service: Service,
+}
+
+impl Setup {
+    /// A new one, where there is a broker.
+    pub(super) fn find() -> Option<Self> {
+        let broker = Broker::find()?;
+        let [requests, decisions, changelog] =
+            ["requests", "decisions", "changelog"].map(|base| TopicName::new(unique_name(base)));
+        let service = Service { group: unique_name("group"), changelog, stores: vec![STORE] };
+        let directory = TempDir::new().unwrap();
+        Some(Setup { broker, directory, requests, decisions, service })
+    }
+
+    pub(super) fn topics(&self) -> Vec<TopicConfig> {
+        let topic = |name| TopicConfig { name, retention: Retention::Forever };
+        vec![topic(self.requests), topic(self.decisions)]
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        self.broker.settings(PARTITIONS, self.directory.path())
+    }
+
+    pub(super) fn connect(&self) -> KafkaLog {
+        self.connect_in(self.directory.path())
+    }
+
+    pub(super) fn connect_in(&self, state_directory: &Path) -> KafkaLog {
+        let settings = self.broker.settings(PARTITIONS, state_directory);
+        self.connect_with(settings)
+    }
+
+    pub(super) fn connect_with(&self, settings: Settings) -> KafkaLog {
+        KafkaLog::connect(settings, &self.topics(), std::slice::from_ref(&self.service)).unwrap()
+    }
+
+    /// A session that is open and owns as many partitions.
+    pub(super) fn join(&self, log: &KafkaLog, count: usize) -> KafkaSession {
+        let (wake, woken) = channel();
+        let waker = Arc::new(move || wake.send(()).unwrap_or_default());
+        let membership = Membership { group: self.service.group, sources: vec![self.requests] };
+        let mut session = log.join(membership, waker).unwrap();
+        session.open().unwrap();
+        while session.assignment().unwrap().partitions.len() != count {
+            woken.recv_timeout(WITHIN).unwrap();
+        }
+        session
+    }
+
+    pub(super) fn changelog(&self) -> TopicPartition {
+        TopicPartition::new(self.service.changelog, TASK)
+    }
+
+    /// A batch that decides something, changes the store and takes requests up to an offset.
+    pub(super) fn batch(&self, text: &str, taken: u64) -> CommitBatch {
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        let output = ProducedRecord {
+            destination: TopicPartition::new(self.decisions, TASK),
+            timestamp: Timestamp::from_millis(1_700_000_000_000),
+            key: Some(bytes.clone()),
+            value: Some(bytes.clone()),
+            headers: Headers::default(),
+        };
+        let change = StoreChange { store: STORE, key: bytes.clone(), value: Some(bytes) };
+        let task = TaskCommit {
+            partition: TASK,
+            outputs: vec![output],
+            changes: vec![change],
+            offsets: vec![(self.requests, Offset(taken))],
+        };
+        CommitBatch { tasks: vec![task] }
+    }
+
+    /// Commits such a batch and writes it to the store, as a worker does. Gives the end of the
+    /// changelog after it.
+    pub(super) fn commit(&self, session: &mut KafkaSession, text: &str) -> Offset {
+        let batch = self.batch(text, 0);
+        let changes = batch.tasks[0].changes.clone();
+        let outcome = session.commit(batch);
+        let CommitOutcome::Committed { changelog_ends, .. } = outcome else {
+            panic!("not committed: {outcome:?}");
+        };
+        let position = changelog_ends[0].1;
+        session.store(StoreWrite { partition: TASK, changes, position }).unwrap();
+        position
+    }
+
+    /// Reads the changelog to its end, from where the store is. Gives how many changes there were.
+    pub(super) fn restore(&self, session: &mut KafkaSession) -> usize {
+        let known = session.positions(&[TASK]).unwrap();
+        let mut from = known[0].checkpoint.unwrap_or_default();
+        let end = session.ends(&[self.changelog()]).unwrap()[0];
+        let mut count = 0;
+        while from < end {
+            let restored = session.restore(TASK, from).unwrap();
+            (from, count) = (restored.position, count + restored.changes.len());
+            let write = StoreWrite { partition: TASK, changes: restored.changes, position: from };
+            session.store(write).unwrap();
+        }
+        count
+    }
+
+    /// The keys of all decisions that hold.
+    pub(super) fn decided(&self, session: &mut KafkaSession) -> Vec<String> {
+        let of = TopicPartition::new(self.decisions, TASK);
+        let end = session.ends(&[of]).unwrap()[0];
+        let mut position = Offset(0);
+        let mut keys = Vec::new();
+        while position < end {
+            let fetched = session.fetch(&[(of, position)], 100).unwrap();
+            position = fetched.positions[0].1;
+            let key = |record: streams::ConsumedRecord| record.key.unwrap_or_default();
+            keys.extend(fetched.records.into_iter().map(key));
+        }
+        keys.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect()
+    }
+}
+
+/// The value of a key of the store.
+pub(super) fn value(session: &KafkaSession, key: &str) -> Option<Bytes> {
+    session.get(TASK, STORE, key.as_bytes()).unwrap()
+}
