@@ -12,7 +12,7 @@ use eventlog::{Log, Membership, RequestLog, Retention, Session, TopicConfig};
 use eventlog_kafka::{KafkaLog, KafkaSession, Service, Settings};
 use streams::{
     CommitBatch, CommitOutcome, Headers, Offset, Partition, ProducedRecord, StoreChange, StoreName,
-    TaskCommit, Timestamp, TopicName, TopicPartition,
+    StoreWrite, TaskCommit, Timestamp, TopicName, TopicPartition,
 };
 
 const PARTITIONS: u32 = 6;
@@ -28,7 +28,8 @@ fn main() -> Result<()> {
     bench.commits("10 records, 2 changes, 1 partition", 500, 10, 1)?;
     bench.commits("60 records, 12 changes, 6 partitions", 300, 60, PARTITIONS)?;
     bench.commits("2,000 records, 400 changes, 6 partitions", 60, 2_000, PARTITIONS)?;
-    bench.round_trips(300)
+    bench.round_trips(300)?;
+    bench.restore(200_000)
 }
 
 struct Bench {
@@ -37,6 +38,7 @@ struct Bench {
     woken: Receiver<()>,
     requests: TopicName,
     decisions: TopicName,
+    changelog: TopicName,
     taken: Offset,
 }
 
@@ -46,7 +48,8 @@ impl Bench {
         let topic = |name: &str| TopicName::derived(format!("{name}-{run}"));
         let (requests, decisions) = (topic("requests"), topic("decisions"));
         let group: &'static str = Box::leak(format!("bench-{run}").into_boxed_str());
-        let service = Service { group, changelog: topic("bench-changelog"), stores: vec![STORE] };
+        let changelog = topic("bench-changelog");
+        let service = Service { group, changelog, stores: vec![STORE] };
         let config = |name| TopicConfig { name, retention: Retention::Forever };
         let settings = Settings::new(servers, PARTITIONS, directory);
         let topics = [config(requests), config(decisions)];
@@ -63,7 +66,7 @@ impl Bench {
             woken.recv()?;
         }
         println!("joined, all partitions owned: {:.0?}", started.elapsed());
-        Ok(Bench { log, session, woken, requests, decisions, taken: Offset(0) })
+        Ok(Bench { log, session, woken, requests, decisions, changelog, taken: Offset(0) })
     }
 
     /// Commits as fast as they are answered.
@@ -136,6 +139,27 @@ impl Bench {
         for (name, times) in ["append", "append answered to fetched", "commit"].iter().zip(times) {
             println!("one request at a time, {name}: {}", spread(times));
         }
+        Ok(())
+    }
+
+    /// Reads changes back that the store does not have.
+    fn restore(&mut self, count: usize) -> Result<()> {
+        let each = 2_000;
+        for part in 0..count / each {
+            let mut batch = self.batch(0, 0, 1);
+            batch.tasks[0].changes = (part * each..(part + 1) * each).map(change).collect();
+            self.commit(batch)?;
+        }
+        let (of, began) = (Partition(0), now());
+        let end = self.session.ends(&[TopicPartition::new(self.changelog, of)])?[0];
+        let (mut from, mut changes) = (Offset(0), 0);
+        while from < end {
+            let restored = self.session.restore(of, from)?;
+            (from, changes) = (restored.position, changes + restored.changes.len());
+            let write = StoreWrite { partition: of, changes: restored.changes, position: from };
+            self.session.store(write)?;
+        }
+        println!("restored {changes} changes of {VALUE_BYTES} bytes: {:.0?}", began.elapsed());
         Ok(())
     }
 

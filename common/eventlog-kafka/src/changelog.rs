@@ -107,6 +107,13 @@ impl Changelog {
         Ok(Restored { changes: changes.collect(), position })
     }
 
+    /// Reads nothing ahead until the next read: what a session commits itself it does not read.
+    pub(crate) fn rest(&mut self) {
+        if let Err(error) = self.reader.rest() {
+            tracing::debug!(%error, "the changelog is read on in vain");
+        }
+    }
+
     /// Those partitions whose mark is where it is said to be.
     pub(crate) fn marked(&mut self, marks: &FreshMarks) -> Result<BTreeSet<Partition>, LogError> {
         let place = |of: &Partition| TopicPartition::new(self.service.changelog, *of);

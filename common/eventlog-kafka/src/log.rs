@@ -35,7 +35,8 @@ pub(crate) struct Shared {
     topics: BTreeSet<TopicName>,
     services: Vec<Service>,
     requests: Requests,
-    outside: Outside,
+    /// Started when somebody reads from outside.
+    outside: Mutex<Option<Outside>>,
     workers: Mutex<BTreeMap<&'static str, BTreeSet<u32>>>,
 }
 
@@ -89,7 +90,7 @@ impl KafkaLog {
             topics: topics.iter().map(|topic| topic.name).chain(changelogs).collect(),
             services: services.to_vec(),
             requests: Requests::new(&settings, Arc::clone(&broker))?,
-            outside: Outside::start(&settings, Arc::clone(&ends))?,
+            outside: Mutex::default(),
             ends,
             broker,
             workers: Mutex::default(),
@@ -100,6 +101,15 @@ impl KafkaLog {
 }
 
 impl Shared {
+    fn outside(&self) -> Result<Outside, Error> {
+        let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(outside) = outside.as_ref() {
+            return Ok(outside.clone());
+        }
+        let started = Outside::start(&self.settings, Arc::clone(&self.ends))?;
+        Ok(outside.insert(started).clone())
+    }
+
     fn check_topic(&self, topic: TopicName) -> Result<(), LogError> {
         if self.topics.contains(&topic) { Ok(()) } else { Err(LogError::UnknownTopic(topic)) }
     }
@@ -143,7 +153,8 @@ impl RequestLog for KafkaLog {
     ) -> BoxFuture<'_, Result<Vec<ConsumedRecord>, LogError>> {
         Box::pin(async move {
             self.shared.check_topic(of.topic)?;
-            self.shared.outside.read(of, from, records_max).await
+            let outside = self.shared.outside()?;
+            outside.read(of, from, records_max).await
         })
     }
 

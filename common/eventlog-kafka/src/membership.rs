@@ -15,9 +15,10 @@ use rdkafka::{ClientContext, TopicPartitionList};
 use streams::{Offset, Partition, TopicName, TopicPartition};
 
 use crate::error::{Error, unreachable};
+use crate::log;
 use crate::ownership::{Ownership, whole_partitions};
 use crate::records::{known, list, partition};
-use crate::settings::Settings;
+use crate::requests::Broker;
 
 /// How long one poll waits. Who the session is in its group is known as of the last poll, and it
 /// may change without its partitions; a commit that does not know yet is aborted and tried again.
@@ -25,6 +26,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long partitions are kept for the session to hear that they will go: whoever knows loses
 /// nothing of its other work. One that is busy for longer finds its next commit refused.
 const HANDOVER_MAX: Duration = Duration::from_secs(1);
+
+/// How long to wait for a sign of life from a broker.
+const PROBE: Duration = Duration::from_millis(500);
 
 /// A member of a group.
 pub(crate) struct Member {
@@ -44,6 +48,7 @@ struct Shared {
     ownership: Mutex<Ownership>,
     told: Condvar,
     is_leaving: AtomicBool,
+    broker: Arc<Broker>,
 }
 
 impl Shared {
@@ -135,14 +140,16 @@ fn places(list: &TopicPartitionList) -> BTreeSet<(String, Partition)> {
 impl Member {
     /// Joins a group. `waker` is called when what the member owns changes or is about to.
     pub(crate) fn join(
-        settings: &Settings,
+        log: &log::Shared,
         membership: &Membership,
         waker: Waker,
     ) -> Result<Self, Error> {
+        let settings = &log.settings;
         let shared = Arc::new(Shared {
             ownership: Mutex::default(),
             told: Condvar::new(),
             is_leaving: AtomicBool::new(false),
+            broker: Arc::clone(&log.broker),
         });
         let callbacks = Callbacks {
             shared: Arc::clone(&shared),
@@ -212,6 +219,10 @@ fn poll(client: &Client, shared: &Shared) {
         }
         let metadata = client.group_metadata();
         shared.lock().set_metadata(metadata);
+        // Somebody has to notice that a broker is back, also where nobody asks it for anything.
+        if !shared.broker.is_there() && client.fetch_metadata(None, PROBE).is_ok() {
+            shared.broker.has_answered();
+        }
     }
 }
 

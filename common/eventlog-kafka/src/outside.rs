@@ -27,7 +27,8 @@ pub(crate) struct Request {
     answer: oneshot::Sender<Answer>,
 }
 
-/// Reads one request after the other.
+/// Reads one request after the other, until the last handle is gone.
+#[derive(Clone)]
 pub(crate) struct Outside {
     requests: Sender<Request>,
 }

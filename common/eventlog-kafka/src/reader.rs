@@ -251,6 +251,13 @@ impl Reader {
         Ok(fetched)
     }
 
+    /// Stops reading until the next fetch.
+    pub(crate) fn rest(&mut self) -> Result<(), LogError> {
+        let is_read = |(_, place): &(&TopicPartition, &Place)| !place.is_paused;
+        let read: Vec<_> = self.places.iter().filter(is_read).map(|(of, _)| *of).collect();
+        self.pause(&read, true)
+    }
+
     /// What is not asked for is not read without end.
     fn hold_back(&mut self, from: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
         let is_full = |(of, place): &(&TopicPartition, &Place)| {

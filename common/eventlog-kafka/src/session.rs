@@ -32,13 +32,14 @@ pub struct KafkaSession {
     sources: Vec<TopicName>,
     /// `None` until [`Session::open`], and after a transaction without a sure outcome.
     producers: Option<Producers>,
+    /// Leaves its group before the rest is closed, which takes a while: others wait for it.
+    pub(crate) member: Member,
     reader: Reader,
     changelog: Changelog,
     store: Store,
     marks: FreshMarks,
     /// Partitions whose store is known to be of their changelog.
     checked: BTreeSet<Partition>,
-    pub(crate) member: Member,
     shared: Arc<Shared>,
     /// Freed last: until then nobody takes this session's place.
     worker: WorkerNumber,
@@ -58,12 +59,12 @@ impl KafkaSession {
         let ends = || Arc::clone(&shared.ends);
         Ok(KafkaSession {
             producers: None,
+            member: Member::join(shared, &membership, waker)?,
             reader: Reader::new(settings, service.group, ends(), move || wake())?,
             changelog: Changelog::new(settings, service, ends())?,
             store,
             marks: FreshMarks::new(),
             checked: BTreeSet::new(),
-            member: Member::join(settings, &membership, waker)?,
             shared: Arc::clone(shared),
             sources: membership.sources,
             service: service.clone(),
@@ -143,6 +144,7 @@ impl KafkaSession {
         let offsets = list(batch.tasks.iter().flat_map(of_task))
             .map_err(|error| Failure::Aborted(error.to_string()))?;
         let partitions: Vec<Partition> = batch.tasks.iter().map(|task| task.partition).collect();
+        self.changelog.rest();
         let unmarked = self.unmarked(&batch).map_err(|e| Failure::Aborted(e.to_string()))?;
         // Locked until the transaction has ended: a partition is not given up in the middle.
         let ownership = self.member.ownership();

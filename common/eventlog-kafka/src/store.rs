@@ -4,6 +4,8 @@
 //! The broker has everything, so a write need not be on disk at once: after a crash the store is at
 //! an older position, as a whole, and the rest is read from the changelog again.
 
+use std::io::ErrorKind;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,7 +33,7 @@ const CLUSTER: &str = "cluster";
 /// How much of a store is kept in memory. What does not fit is in the system's cache.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// This much is read from the changelog again after a crash, at most, and a little more.
-const UNSYNCED_BYTES_MAX: usize = 1024 * 1024;
+const UNSYNCED_BYTES_MAX: usize = 4 * 1024 * 1024;
 const UNSYNCED_WRITES_MAX: usize = 200;
 
 /// The local store of a session.
@@ -63,7 +65,13 @@ impl Store {
         Ok(store)
     }
 
+    /// Damaged files may make the store below panic.
     fn try_open(path: &Path) -> Result<Self, redb::Error> {
+        let opened = catch_unwind(|| Self::open_file(path));
+        opened.unwrap_or_else(|_| Err(redb::Error::Corrupted("it cannot be read".to_owned())))
+    }
+
+    fn open_file(path: &Path) -> Result<Self, redb::Error> {
         let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
         let transaction = database.begin_write()?;
         transaction.open_table(ENTRIES)?;
@@ -249,8 +257,16 @@ fn sync(transaction: &mut WriteTransaction) {
     transaction.set_quick_repair(true);
 }
 
+/// Whether an error says that the file is not what it should be, rather than that it cannot be
+/// read.
 fn is_about_content(error: &redb::Error) -> bool {
-    matches!(error, redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_))
+    match error {
+        redb::Error::Io(error) => {
+            matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
+        }
+        redb::Error::DatabaseAlreadyOpen => false,
+        _ => true,
+    }
 }
 
 fn unreadable(store: StoreName, error: impl std::fmt::Display) -> StateError {
@@ -263,4 +279,89 @@ fn size_bytes(change: &StoreChange) -> usize {
 
 fn entry_key(partition: Partition, store: StoreName, key: &[u8]) -> Vec<u8> {
     [&partition.0.to_be_bytes(), store.as_str().as_bytes(), &[0], key].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const STOCK: StoreName = StoreName::new("stock");
+    const TASK: Partition = Partition(1);
+
+    fn put(key: &'static str, value: &'static str) -> StoreChange {
+        let value = Some(Bytes::from_static(value.as_bytes()));
+        StoreChange { store: STOCK, key: Bytes::from_static(key.as_bytes()), value }
+    }
+
+    fn write(partition: Partition, changes: Vec<StoreChange>, position: u64) -> StoreWrite {
+        StoreWrite { partition, changes, position: Offset(position) }
+    }
+
+    fn keys(store: &Store, partition: Partition, range: &KeyRange, limit: usize) -> Vec<Bytes> {
+        let entries = store.range(partition, STOCK, range, limit).unwrap();
+        entries.into_iter().map(|(key, _)| key).collect()
+    }
+
+    #[test]
+    fn entries_checkpoint_and_mark_are_kept_over_an_orderly_end() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("store.redb");
+        let mark = Mark { offset: Offset(2), text: Bytes::from_static(b"mark") };
+        let mut store = Store::open(&path, "cluster").unwrap();
+        store
+            .write(&write(TASK, vec![put("hat", "1"), put("socks", "1")], 3), Some(&mark))
+            .unwrap();
+        let removed = StoreChange { value: None, ..put("socks", "") };
+        store.write(&write(TASK, vec![put("hat", "2"), removed], 5), None).unwrap();
+        drop(store);
+
+        let store = Store::open(&path, "cluster").unwrap();
+        assert_eq!(store.checkpoint(TASK), Ok(Some(Offset(5))));
+        assert_eq!(store.mark(TASK), Ok(Some(mark)));
+        assert_eq!(store.get(TASK, STOCK, b"hat").unwrap().as_deref(), Some(b"2".as_slice()));
+        assert_eq!(store.get(TASK, STOCK, b"socks"), Ok(None));
+        assert!(store.age(TASK).unwrap().is_some_and(|age| age < Duration::from_mins(1)));
+        assert_eq!(store.age(Partition(0)), Ok(None));
+    }
+
+    #[test]
+    fn a_store_of_another_cluster_and_one_that_is_damaged_begin_empty() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("store.redb");
+        let mut store = Store::open(&path, "cluster").unwrap();
+        store.write(&write(TASK, vec![put("hat", "1")], 3), None).unwrap();
+        drop(store);
+
+        let store = Store::open(&path, "other cluster").unwrap();
+        assert_eq!((store.checkpoint(TASK), store.get(TASK, STOCK, b"hat")), (Ok(None), Ok(None)));
+        drop(store);
+        for damage in ["not a store", ""] {
+            std::fs::write(&path, damage).unwrap();
+            let store = Store::open(&path, "cluster").unwrap();
+            assert_eq!(store.checkpoint(TASK), Ok(None));
+        }
+    }
+
+    #[test]
+    fn a_partition_is_wiped_and_read_by_itself() {
+        let directory = TempDir::new().unwrap();
+        let mut store = Store::open(&directory.path().join("store.redb"), "cluster").unwrap();
+        let other = StoreChange { store: StoreName::new("stocks"), ..put("a", "1") };
+        for partition in [Partition(0), TASK, Partition(2)] {
+            let changes = vec![put("a", "1"), put("b", "1"), put("c", "1"), other.clone()];
+            store.write(&write(partition, changes, 4), None).unwrap();
+        }
+        assert_eq!(keys(&store, TASK, &KeyRange::all(), 9), ["a", "b", "c"]);
+        assert_eq!(keys(&store, TASK, &KeyRange::all(), 2), ["a", "b"]);
+        assert_eq!(keys(&store, TASK, &KeyRange::prefix(b"b"), 9), ["b"]);
+
+        store.wipe(TASK).unwrap();
+
+        assert_eq!(store.checkpoint(TASK), Ok(None));
+        assert_eq!(keys(&store, TASK, &KeyRange::all(), 9), [""; 0]);
+        assert_eq!(keys(&store, Partition(0), &KeyRange::all(), 9).len(), 3);
+        assert_eq!(keys(&store, Partition(2), &KeyRange::all(), 9).len(), 3);
+    }
 }

@@ -1,4 +1,4 @@
-//! A production worker on the log: what it counts is right over restarts, with its state or without.
+//! A production worker on the log counts right over restarts, with its state or without.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
