@@ -1,29 +1,46 @@
 //! A session that does not know yet that it was replaced commits nothing.
 
+use std::time::Duration;
+
 use eventlog::Session;
 use rdkafka::TopicPartitionList;
-use streams::{CommitOutcome, ProducedRecord};
+use streams::{CommitOutcome, Offset, Partition, ProducedRecord, TopicPartition};
 use tempfile::TempDir;
 
-use super::setup::{PARTITIONS, Setup};
+use super::setup::{PARTITIONS, Setup, TASK, WITHIN};
+use crate::clock::Deadline;
 use crate::producers::{Failure, Positions, Producers};
-use crate::records::{list, raw_partition};
+use crate::records::{list, position};
 
 const ALL: usize = PARTITIONS as usize;
 
-/// What a batch writes, for producers that ask nobody.
-fn contents(setup: &Setup, text: &str) -> (Vec<ProducedRecord>, TopicPartitionList) {
-    let batch = setup.batch(text, 1);
-    let outputs = batch.tasks[0].outputs.clone();
-    let mut offsets = list([]).unwrap();
-    offsets
-        .add_partition_offset(
-            setup.requests.as_str(),
-            raw_partition(batch.tasks[0].partition),
-            rdkafka::Offset::Offset(1),
-        )
-        .unwrap();
-    (outputs, offsets)
+/// What a batch of a partition writes, for producers that ask nobody.
+fn contents(setup: &Setup, of: Partition) -> (Vec<ProducedRecord>, TopicPartitionList) {
+    let outputs = setup.batch("late", 1).tasks[0].outputs.clone();
+    let taken = TopicPartition::new(setup.requests, of);
+    (outputs, list([(taken, position(Offset(1)))]).unwrap())
+}
+
+#[test]
+fn partitions_go_after_the_commit_that_is_under_way_and_never_in_its_middle() {
+    let Some(setup) = Setup::find() else { return };
+    let log = setup.connect();
+    let session = setup.join(&log, ALL);
+    let commit_under_way = session.member.ownership();
+
+    let mut other = setup.join(&log, 0);
+    let enough_for_a_rebalance = Deadline::after(Duration::from_secs(4));
+    while !enough_for_a_rebalance.has_passed() {
+        assert_eq!(other.assignment().unwrap().partitions, []);
+        std::thread::yield_now();
+    }
+
+    drop(commit_under_way);
+    let deadline = Deadline::after(WITHIN);
+    while other.assignment().unwrap().partitions.is_empty() {
+        assert!(!deadline.has_passed(), "the partitions never go");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -37,7 +54,7 @@ fn one_that_left_its_group_without_knowing_is_refused_by_the_broker() {
     drop(zombie);
     let mut owner = setup.join(&log, ALL);
 
-    let (outputs, offsets) = contents(&setup, "late");
+    let (outputs, offsets) = contents(&setup, TASK);
     let positions = Positions { offsets: &offsets, member: &member };
     let refused = producers.commit(&outputs, &positions);
 
@@ -47,24 +64,23 @@ fn one_that_left_its_group_without_knowing_is_refused_by_the_broker() {
 }
 
 #[test]
-fn one_that_has_not_heard_of_a_change_in_its_group_is_refused_and_tries_again() {
+fn one_that_has_not_heard_that_a_partition_has_gone_is_refused_and_its_producers_go_on() {
     let Some(setup) = Setup::find() else { return };
     let log = setup.connect();
     let mut session = setup.join(&log, ALL);
     let member = session.member.ownership().metadata().unwrap();
     let settings = setup.settings();
     let mut producers = Producers::open(&settings, "stale", setup.service.changelog).unwrap();
-    // Its user is not asked: after a while partitions go without it.
-    let other = setup.join(&log, ALL / 2);
+    // The first session's user is not asked: after a while a partition goes without it.
+    let mut other = setup.join(&log, ALL / 2);
+    let gone = other.assignment().unwrap().partitions[0];
 
-    let (outputs, offsets) = contents(&setup, "late");
+    let (outputs, offsets) = contents(&setup, gone);
     let positions = Positions { offsets: &offsets, member: &member };
-    let refused = producers.commit(&outputs, &positions);
-    assert!(matches!(refused, Err(Failure::Aborted(_))), "{refused:?}");
-
-    drop(other);
-    let again = producers.commit(&outputs, &positions);
-    assert!(matches!(again, Err(Failure::Aborted(_))), "the producers go on: {again:?}");
+    for _ in ["once", "again"] {
+        let refused = producers.commit(&outputs, &positions);
+        assert!(matches!(refused, Err(Failure::Aborted(_))), "{refused:?}");
+    }
     assert_eq!(setup.decided(&mut session), [""; 0]);
 }
 
