@@ -217,8 +217,10 @@ fn poll(client: &Client, shared: &Shared) {
         if let Some(Err(error)) = client.poll(POLL) {
             note(shared, &error);
         }
-        let metadata = client.group_metadata();
-        shared.lock().set_metadata(metadata);
+        // While a commit is under way the next poll is soon enough.
+        if let Ok(mut ownership) = shared.ownership.try_lock() {
+            ownership.set_metadata(client.group_metadata());
+        }
         // Somebody has to notice that a broker is back, also where nobody asks it for anything.
         if !shared.broker.is_there() && client.fetch_metadata(None, PROBE).is_ok() {
             shared.broker.has_answered();
