@@ -103,7 +103,6 @@ impl Reader {
         }
         if !moved.is_empty() {
             self.seek(&moved)?;
-            self.read_from(&moved);
         }
         let is_wanted = |(of, place): &(&TopicPartition, &Place)| {
             place.is_paused && place.waiting.is_empty() && is_among(of, from)
@@ -132,11 +131,14 @@ impl Reader {
                 .client
                 .seek_partitions(positions(&left)?, deadline.left())
                 .map_err(unreachable)?;
-            left.retain(|(of, _)| {
+            let is_done = |(of, _): &(TopicPartition, Offset)| {
                 let partition = raw_partition(of.partition);
                 let element = done.find_partition(of.topic.as_str(), partition);
-                element.is_none_or(|element| element.error().is_err())
-            });
+                element.is_some_and(|element| element.error().is_ok())
+            };
+            let (moved, waiting): (Vec<_>, Vec<_>) = left.into_iter().partition(is_done);
+            self.read_from(&moved);
+            left = waiting;
             let Some((of, _)) = left.first() else { return Ok(()) };
             if deadline.has_passed() {
                 return Err(unreachable(format!("{of} could not be read from another position")));
@@ -210,7 +212,10 @@ impl Reader {
             return Ok(());
         }
         let all: Vec<_> = self.places.iter().map(|(of, place)| (*of, place.read)).collect();
-        self.ends.check_range(&all)
+        self.ends.check_range(&all)?;
+        // It was in range after all: the client reads no further by itself.
+        self.client.seek_partitions(positions(&all)?, self.timeout).map_err(unreachable)?;
+        Ok(())
     }
 
     /// Hands out what waits for these partitions, to each its share.
