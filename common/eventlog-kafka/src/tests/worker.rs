@@ -160,7 +160,7 @@ impl Running {
                 Ok(StepResult::Done)
             }
         }
-        .unwrap()
+        .unwrap_or_else(|error| StepResult::Failed { reason: error.to_string() })
     }
 }
 
