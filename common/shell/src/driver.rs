@@ -198,6 +198,28 @@ enum Turn {
     Idle(Duration),
 }
 
+/// What an idle worker waits for, besides its bell.
+#[derive(Clone, Copy)]
+struct Wait {
+    /// It wants to be woken then.
+    until: Option<Timestamp>,
+    /// When it said so. A clock that shows an earlier time was set back, and `until` means nothing
+    /// any more.
+    since: Timestamp,
+}
+
+impl Wait {
+    fn is_over(self, now: Timestamp) -> bool {
+        now < self.since || self.until.is_some_and(|until| until <= now)
+    }
+
+    /// How long it may sleep before it looks around.
+    fn rest(self, now: Timestamp) -> Duration {
+        let until = self.until.map(|until| Duration::from_millis(until.millis_since(now)));
+        until.unwrap_or(IDLE_MAX).min(IDLE_MAX)
+    }
+}
+
 /// A worker with its session and those who wait for its answers.
 struct WorkerLoop<S> {
     service: &'static str,
@@ -207,8 +229,8 @@ struct WorkerLoop<S> {
     commands: Receiver<Command>,
     owners: Arc<Owners>,
     generation: u64,
-    /// The worker has said that it waits, and until when.
-    waits: Option<Option<Timestamp>>,
+    /// The worker has said that it waits.
+    waits: Option<Wait>,
     asked: HashMap<QueryId, oneshot::Sender<QueryOutcome>>,
     next_query: u64,
 }
@@ -250,10 +272,9 @@ impl<S: Session> WorkerLoop<S> {
     fn turn(&mut self) -> Result<Turn, streams::Error> {
         let rung = self.address.bell.was_rung();
         let now = clock::now();
-        if let Some(until) = self.waits {
-            let due = until.is_some_and(|until| until <= now);
-            if !rung && !due {
-                return Ok(Turn::Idle(time_until(until, now)));
+        if let Some(wait) = self.waits {
+            if !rung && !wait.is_over(now) {
+                return Ok(Turn::Idle(wait.rest(now)));
             }
             self.waits = None;
             self.worker.on_result(StepResult::Done, now, &self.session)?;
@@ -267,8 +288,9 @@ impl<S: Session> WorkerLoop<S> {
             let step = self.worker.next_step(now, &self.session)?;
             self.release_answers();
             if let Step::Wait(until) = step {
-                self.waits = Some(until);
-                return Ok(Turn::Idle(time_until(until, now)));
+                let wait = Wait { until, since: now };
+                self.waits = Some(wait);
+                return Ok(Turn::Idle(wait.rest(now)));
             }
             let result = execute(&mut self.session, step);
             self.worker.on_result(result, clock::now(), &self.session)?;
@@ -339,10 +361,6 @@ impl<S: Session> WorkerLoop<S> {
     }
 }
 
-fn time_until(until: Option<Timestamp>, now: Timestamp) -> Duration {
-    until.map_or(IDLE_MAX, |until| Duration::from_millis(until.millis_since(now)).min(IDLE_MAX))
-}
-
 /// Does a step on the log.
 fn execute<S: Session>(session: &mut S, step: Step) -> StepResult {
     let result = match step {
@@ -364,4 +382,33 @@ fn execute<S: Session>(session: &mut S, step: Step) -> StepResult {
         eventlog::Error::OutOfRange { .. } => StepResult::OutOfRange,
         error => StepResult::Failed { reason: error.to_string() },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGAN_AT: Timestamp = Timestamp::from_millis(1_000_000);
+
+    #[test]
+    fn a_wait_is_over_at_its_time() {
+        let wait = Wait { until: Some(BEGAN_AT + 300), since: BEGAN_AT };
+        assert!(!wait.is_over(BEGAN_AT + 299));
+        assert_eq!(wait.rest(BEGAN_AT + 299), Duration::from_millis(1));
+        assert!(wait.is_over(BEGAN_AT + 300));
+    }
+
+    #[test]
+    fn a_wait_without_a_time_is_for_the_bell_alone() {
+        let wait = Wait { until: None, since: BEGAN_AT };
+        assert!(!wait.is_over(BEGAN_AT + 1_000_000));
+        assert_eq!(wait.rest(BEGAN_AT + 1_000_000), IDLE_MAX);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_a_wait() {
+        let hour = 3_600_000;
+        let wait = Wait { until: Some(BEGAN_AT + hour + 300), since: BEGAN_AT + hour };
+        assert!(wait.is_over(BEGAN_AT));
+    }
 }
