@@ -316,7 +316,11 @@ impl<S: Session> WorkerLoop<S> {
                 Ok(Command::Query { query, respond }) => self.ask(query, respond),
                 Ok(Command::TablePage { page, respond }) => self.page(&page, respond),
                 Ok(Command::Health { respond }) => {
-                    let _ = respond.send(self.worker.health(&self.session)?);
+                    let health = self.worker.health(&self.session)?;
+                    // A disk that stands still shows as a worker that does not answer.
+                    self.when_durable(health.as_of, move || {
+                        let _ = respond.send(health);
+                    });
                 }
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(()),
             }

@@ -23,6 +23,9 @@ use crate::driver::{Command, TablePage, WorkerAddress};
 const OWNER_WAIT: Duration = Duration::from_millis(20);
 /// How long after its deadline an answer may still come, before a read is given up.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
+/// How long an appended request may take to be on disk before whoever waits for it is told that
+/// nothing is certain.
+const DURABLE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// A running service. Cheap to clone.
 #[derive(Clone)]
@@ -159,9 +162,13 @@ impl ServiceHandle {
     /// Waits until an appended request is on disk.
     ///
     /// # Errors
-    /// [`ServiceError`] where it never will be.
+    /// [`ServiceError`] where it never will be, or is not in time: it may be later.
     pub async fn durable(&self, appended: &Appended) -> Result<(), ServiceError> {
-        Ok(self.log.durable(appended.position).await?)
+        let durable = self.log.durable(appended.position);
+        match tokio::time::timeout(DURABLE_TIME_MAX, durable).await {
+            Ok(durable) => Ok(durable?),
+            Err(_) => Err(ServiceError::NotInTime),
+        }
     }
 
     /// Reads entries: never from a stale owner, never what is not durable, and a miss is certain.

@@ -218,8 +218,8 @@ impl Shop {
 }
 
 impl Workload for Shop {
-    fn topics(&self) -> Vec<eventlog::TopicConfig> {
-        topics::ALL.iter().map(config).collect()
+    fn topics(&self) -> Vec<streams::TopicConfig> {
+        topics::ALL.to_vec()
     }
 
     fn services(&self) -> Vec<Arc<Topology>> {
@@ -344,13 +344,4 @@ where
 
 fn entry<K: Key, V, C>(store: &Store<K, V, C>, key: &K) -> (StoreName, Bytes) {
     (store.name(), key.encode())
-}
-
-fn config(settings: &topics::TopicSettings) -> eventlog::TopicConfig {
-    let retention = match settings.retention {
-        topics::Retention::ForEver => eventlog::Retention::Forever,
-        topics::Retention::Compacted => eventlog::Retention::Compacted,
-        topics::Retention::UntilConsumed { by } => eventlog::Retention::UntilConsumed { by },
-    };
-    eventlog::TopicConfig { name: settings.name, retention }
 }

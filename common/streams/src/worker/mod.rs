@@ -94,6 +94,8 @@ pub struct WorkerHealth {
     pub trouble: Option<String>,
     /// Records of our own services that could not be decoded, each with why.
     pub bad_records: Vec<String>,
+    /// The latest position that the worker knows to be committed.
+    pub as_of: CommitPosition,
 }
 
 impl Worker {
@@ -206,6 +208,7 @@ impl Worker {
         let mut health = WorkerHealth {
             assigned: self.slots.keys().copied().collect(),
             trouble: self.trouble.clone(),
+            as_of: self.seen,
             ..WorkerHealth::default()
         };
         for (partition, slot) in &self.slots {
