@@ -1,22 +1,21 @@
 //! A running service as its HTTP routes see it: requests go to the log, reads to the worker that
 //! owns the key's partition.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use eventlog::{Appended, RequestLog};
 use streams::cloud_event::{Attributes, event_time};
 use streams::{
-    CloudEvents, Condition, Event, Key, Offset, Partition, ProducedRecord, Query, QueryId,
-    QueryOutcome, StoreName, TableEntry, Topic, TopicName, TopicPartition, WorkerHealth,
-    partition_for_key,
+    CloudEvents, Condition, Event, Key, Offset, ProducedRecord, Query, QueryId, QueryOutcome,
+    StoreName, TableEntry, Topic, TopicName, TopicPartition, WorkerHealth, partition_for_key,
 };
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::driver::{Command, TablePage, WorkerAddress};
+use crate::owners::Owners;
 
 /// How long a read for which no worker is responsible waits for the next owner before it looks
 /// again.
@@ -237,74 +236,43 @@ impl ServiceHandle {
         if let Err(error) = self.log.health() {
             health.missing.push(format!("{}: {error}", self.name));
         }
-        let mut running = 0;
-        for worker in self.owners.all() {
+        let workers = self.owners.all();
+        if workers.is_empty() {
+            health.missing.push(format!("{}: no worker", self.name));
+        }
+        let ask = |worker: WorkerAddress| {
             let (respond, answer) = oneshot::channel();
             worker.send(Command::Health { respond });
-            match tokio::time::timeout(ANSWER_GRACE, answer).await {
-                Ok(Ok(worker)) => running += self.add(worker, &mut health),
+            answer
+        };
+        let answers: Vec<_> = workers.into_iter().map(ask).collect();
+        let until = tokio::time::Instant::now() + ANSWER_GRACE;
+        let (mut running, mut assigned) = (0, 0);
+        for answer in answers {
+            match tokio::time::timeout_at(until, answer).await {
+                Ok(Ok(Some(worker))) => {
+                    running += worker.running.len();
+                    assigned += worker.assigned.len();
+                    self.add(worker, &mut health);
+                }
+                Ok(Ok(None)) => health.missing.push(format!("{}: no assignment yet", self.name)),
                 _ => health.missing.push(format!("{}: a worker does not answer", self.name)),
             }
         }
-        let expected = usize::try_from(self.partitions).unwrap_or(usize::MAX);
-        if running < expected {
-            health.missing.push(format!("{}: {running} of {expected} tasks run", self.name));
+        if running < assigned {
+            health.missing.push(format!("{}: {running} of {assigned} tasks run", self.name));
         }
         health
     }
 
-    /// Adds what a worker says; gives the number of its tasks that run.
-    fn add(&self, worker: WorkerHealth, health: &mut Health) -> usize {
+    fn add(&self, worker: WorkerHealth, health: &mut Health) {
         if let Some(trouble) = worker.trouble {
             health.missing.push(format!("{}: {trouble}", self.name));
         }
+        if !worker.tables_read {
+            health.missing.push(format!("{}: tables not read yet", self.name));
+        }
         let bad = worker.bad_records.into_iter();
         health.degraded.extend(bad.map(|bad| format!("{}: {bad}", self.name)));
-        worker.running.len()
-    }
-}
-
-/// Which worker owns which partition.
-#[derive(Default)]
-pub(crate) struct Owners {
-    workers: RwLock<BTreeMap<Partition, WorkerAddress>>,
-    changed: Notify,
-}
-
-impl Owners {
-    /// A worker owns these partitions by now.
-    pub(crate) fn set(&self, partitions: &[Partition], worker: &WorkerAddress) {
-        let mut workers = self.workers.write().unwrap_or_else(PoisonError::into_inner);
-        workers
-            .retain(|partition, known| !known.is_same_as(worker) || partitions.contains(partition));
-        workers.extend(partitions.iter().map(|partition| (*partition, worker.clone())));
-        drop(workers);
-        self.changed.notify_waiters();
-    }
-
-    fn send(&self, partition: Partition, command: Command) -> bool {
-        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
-        workers.get(&partition).is_some_and(|worker| worker.send(command))
-    }
-
-    fn send_any(&self, command: Command) -> bool {
-        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
-        workers.values().next().is_some_and(|worker| worker.send(command))
-    }
-
-    fn all(&self) -> Vec<WorkerAddress> {
-        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<WorkerAddress> = Vec::new();
-        for worker in workers.values() {
-            if !all.iter().any(|known| known.is_same_as(worker)) {
-                all.push(worker.clone());
-            }
-        }
-        all
-    }
-
-    /// Waits for the next change, or this long.
-    async fn changed(&self, at_most: Duration) {
-        let _ = tokio::time::timeout(at_most, self.changed.notified()).await;
     }
 }
