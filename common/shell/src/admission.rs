@@ -50,10 +50,11 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn take(count: &'a AtomicIsize, max: u32) -> Option<Self> {
-        // Counted first, so that of two that come together at most one is let in too many.
-        let place = Place::changing(count, 1);
-        let taken = count.load(Ordering::Relaxed);
-        (taken <= isize::try_from(max).unwrap_or(isize::MAX)).then_some(place)
+        // The sum itself says how many were there before: of those that come together for the last
+        // place one gets it, neither two nor none.
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        let place = Place { count, change: 1 };
+        (before < isize::try_from(max).unwrap_or(isize::MAX)).then_some(place)
     }
 
     fn changing(count: &'a AtomicIsize, change: isize) -> Self {
@@ -142,6 +143,7 @@ fn overloaded() -> ApiError {
 mod tests {
     use std::future::{pending, ready};
     use std::pin::pin;
+    use std::sync::Barrier;
 
     use futures_util::FutureExt;
 
@@ -162,6 +164,25 @@ mod tests {
         }
         assert!(admission.work(ready(())).now_or_never().unwrap().is_ok());
         assert_eq!(admission.working(), 0);
+    }
+
+    #[test]
+    fn of_many_that_come_together_as_many_are_let_in_as_there_is_room() {
+        let count = AtomicIsize::new(0);
+        for _ in 0..1_000 {
+            let (start, end) = (Barrier::new(2), Barrier::new(2));
+            let come = || {
+                start.wait();
+                let place = Place::take(&count, 1);
+                end.wait();
+                usize::from(place.is_some())
+            };
+            let let_in = std::thread::scope(|scope| {
+                let other = scope.spawn(come);
+                come() + other.join().unwrap()
+            });
+            assert_eq!((let_in, count.load(Ordering::Relaxed)), (1, 0));
+        }
     }
 
     #[test]
