@@ -4,7 +4,7 @@
 mod address;
 mod asked;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;
 mod wait;
