@@ -143,7 +143,6 @@ fn overloaded() -> ApiError {
 mod tests {
     use std::future::{pending, ready};
     use std::pin::pin;
-    use std::sync::Barrier;
 
     use futures_util::FutureExt;
 
@@ -164,25 +163,6 @@ mod tests {
         }
         assert!(admission.work(ready(())).now_or_never().unwrap().is_ok());
         assert_eq!(admission.working(), 0);
-    }
-
-    #[test]
-    fn of_many_that_come_together_as_many_are_let_in_as_there_is_room() {
-        let count = AtomicIsize::new(0);
-        for _ in 0..1_000 {
-            let (start, end) = (Barrier::new(2), Barrier::new(2));
-            let come = || {
-                start.wait();
-                let place = Place::take(&count, 1);
-                end.wait();
-                usize::from(place.is_some())
-            };
-            let let_in = std::thread::scope(|scope| {
-                let other = scope.spawn(come);
-                come() + other.join().unwrap()
-            });
-            assert_eq!((let_in, count.load(Ordering::Relaxed)), (1, 0));
-        }
     }
 
     #[test]
