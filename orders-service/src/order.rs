@@ -1,7 +1,7 @@
 //! The rules of orders: from an order as it is, and what happened, to what becomes of it.
 //!
 //! Each function takes facts and returns a decision; none reads a clock or a store. An order
-//! changes by its events alone: a rule makes the event, [`evolve`] folds it into the order, and
+//! changes by its events alone: a rule makes the event, which carries the order as it is then, and
 //! [`effects`] says who else is to hear of it.
 //!
 //! ```text
@@ -17,13 +17,11 @@
 //! - [`pay`]: the result of the payment
 //! - [`expire`]: answers that did not come in time
 //! - [`cancel`], [`ship`]: requests that change an order
-//! - [`evolve`]: the fold over an order's events
 //! - [`effects`]: what other services hear
 //! - [`state`]: what is kept of an order beside the order itself
 
 pub mod cancel;
 pub mod effects;
-pub mod evolve;
 pub mod expire;
 pub mod pay;
 pub mod place;
@@ -31,6 +29,8 @@ pub mod ship;
 pub mod state;
 pub mod validate;
 
+#[cfg(test)]
+mod evolve;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -51,8 +51,7 @@ pub enum Outcome {
 }
 
 /// Why a request changed nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is no such order.
     #[error("there is no such order")]

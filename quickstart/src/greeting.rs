@@ -43,12 +43,12 @@ fn with_sample(url: &str) -> [String; 3] {
         post(
             &format!("{url}/v1/orders"),
             concat!(
-                r#"{"id":"first-order","customerId":"ada","currency":"GBP","lines":["#,
-                r#"{"productId":"jumper","quantity":2},{"productId":"mug","quantity":1}]}"#,
+                r#"{"id":"first-order","customerId":"alan","currency":"GBP","lines":["#,
+                r#"{"productId":"umbrella","quantity":2},{"productId":"notebook","quantity":1}]}"#,
             ),
         ),
         get(&format!("{url}/v1/orders/first-order?until=SETTLED&timeout=5s")),
-        get(&format!("{url}/v1/products/jumper/stock")),
+        get(&format!("{url}/v1/products/umbrella/stock")),
     ]
 }
 

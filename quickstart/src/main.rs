@@ -1,6 +1,7 @@
 //! Runs the whole system in one process.
 
 use std::io::{Write, stderr, stdout};
+use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -25,8 +26,12 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(settings: &Settings) -> anyhow::Result<()> {
-    let stop = shutdown::signal()?;
-    let mut system = quickstart::start(settings).await?;
+    let mut stop = pin!(shutdown::signal()?);
+    // A start that is cut off leaves what a crash would: the next one goes on from there.
+    let mut system = tokio::select! {
+        started = quickstart::start(settings) => started?,
+        () = &mut stop => return Ok(()),
+    };
     // It runs all the same where nobody reads what it says.
     let _ = write!(stdout(), "{}", system.greeting());
     let ended = tokio::select! {

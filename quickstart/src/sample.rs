@@ -4,7 +4,8 @@
 //! again changes nothing. Two names of one file in the data directory tell how far it came:
 //!
 //! - neither is there: it is not wanted, or the directory was in use before
-//! - `sample-loading`, made before anything else: it is to be loaded, from the beginning
+//! - `sample-loading`, made before anything else: it is to be loaded, from the beginning; no client
+//!   is served before it is, so nothing of theirs is overwritten
 //! - `sample-loaded`: all of it is on disk
 
 use std::fs::{self, File};
@@ -57,6 +58,7 @@ impl Content {
 #[derive(Clone, Debug)]
 pub struct Sample {
     directory: PathBuf,
+    is_wanted: bool,
 }
 
 impl Sample {
@@ -67,7 +69,7 @@ impl Sample {
     /// # Errors
     /// [`Error::Note`].
     pub fn prepare(directory: &Path, is_wanted: bool) -> Result<Self, Error> {
-        let sample = Sample { directory: directory.to_owned() };
+        let sample = Sample { directory: directory.to_owned(), is_wanted };
         if is_wanted && is_empty(directory) {
             let path = sample.loading();
             let note = || {
@@ -89,7 +91,8 @@ impl Sample {
         self.directory.join("sample-loading")
     }
 
-    /// Loads what is still to be loaded, and waits until it can be ordered.
+    /// Loads what is still to be loaded, and waits until it can be ordered. Where it is not wanted
+    /// any more, it stays as it was cut off.
     ///
     /// # Errors
     /// [`Error`]; what is loaded by then does no harm.
@@ -102,11 +105,17 @@ impl Sample {
         if !path.exists() {
             return Ok(());
         }
-        let content = Content::read()?;
-        load_products(inventory, content.products, content.stock).await?;
-        load_customers(payments, content.customers).await?;
+        if self.is_wanted {
+            let content = Content::read()?;
+            load_products(inventory, content.products, content.stock).await?;
+            load_customers(payments, content.customers).await?;
+        }
         let done = || {
-            fs::rename(&path, self.directory.join("sample-loaded"))?;
+            if self.is_wanted {
+                fs::rename(&path, self.directory.join("sample-loaded"))?;
+            } else {
+                fs::remove_file(&path)?;
+            }
             sync(&self.directory)
         };
         done().map_err(|source| Error::Note { path: path.clone(), source })

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use eventlog::{EmbeddedLog, TopicConfig};
+use eventlog::EmbeddedLog;
 use events::topics;
 use orders_service::order::state::Timeouts;
 use shell::admission::{Admission, Limits};
@@ -66,11 +66,34 @@ pub struct Running {
     address: SocketAddr,
     data_dir: PathBuf,
     sample: Sample,
+    workers: Workers,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+/// The running workers, and the log under them.
+#[derive(Debug)]
+struct Workers {
     log: EmbeddedLog,
     driver: Driver,
     failed: mpsc::UnboundedReceiver<shell::Error>,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<()>,
+}
+
+impl Workers {
+    async fn failed(&mut self) -> Error {
+        self.failed.recv().await.map_or(Error::WorkersEnded, Error::Worker)
+    }
+
+    async fn stop(self) {
+        let Workers { log, driver, .. } = self;
+        let closing = tokio::task::spawn_blocking(move || {
+            driver.stop();
+            drop(log);
+        });
+        if let Err(error) = closing.await {
+            tracing::error!(%error, "closing ended");
+        }
+    }
 }
 
 /// Starts the system, and loads the sample where it is wanted.
@@ -86,28 +109,32 @@ pub async fn start(settings: &Settings) -> Result<Running, Error> {
     let sample = Sample::prepare(&data_dir, !settings.no_sample).map_err(|error| {
         eventlog::Error::Directory { path: data_dir.clone(), reason: error.to_string() }
     })?;
-    let log = open_log(&data_dir, settings.partitions)?;
+    let (directory, partitions) = (data_dir.clone(), settings.partitions);
+    let opening = tokio::task::spawn_blocking(move || open_log(&directory, partitions));
+    let log = opening.await.map_err(|error| eventlog::Error::Directory {
+        path: data_dir.clone(),
+        reason: error.to_string(),
+    })??;
     let (sender, failed) = mpsc::unbounded_channel();
-    let (services, driver) = shell::start(&log, &topologies()?, WORKER_THREADS, sender)?;
+    let topologies = topologies(settings.timeouts())?;
+    let (services, driver) = shell::start(&log, &topologies, WORKER_THREADS, sender)?;
     let services = Services::of(services);
+    let mut workers = Workers { log, driver, failed };
+    let started = tokio::select! {
+        error = workers.failed() => Err(error),
+        loaded = fill(&sample, &services) => loaded.map_err(Error::Sample),
+    };
+    if let Err(error) = started {
+        workers.stop().await;
+        return Err(error);
+    }
+    // Whoever connects before the shop is filled waits until it is.
     let admission = Admission::new(limits());
     let application = edge::application(services.api(&admission), &admission, services.all());
     let (stop, stopped) = oneshot::channel();
     let stopped = async { drop(stopped.await) };
     let serving = tokio::spawn(server::serve(listener, application, admission, stopped));
-    let mut running = Running { address, data_dir, sample, log, driver, failed, stop, serving };
-    let sample = running.sample.clone();
-    let started = tokio::select! {
-        error = running.failed() => Err(error),
-        loaded = fill(&sample, &services) => loaded.map_err(Error::Sample),
-    };
-    match started {
-        Ok(()) => Ok(running),
-        Err(error) => {
-            running.stop().await;
-            Err(error)
-        }
-    }
+    Ok(Running { address, data_dir, sample, workers, stop, serving })
 }
 
 /// Loads the sample where it is to be loaded, and waits until every service is ready: not for
@@ -135,7 +162,7 @@ impl Running {
 
     /// The log under it.
     pub const fn log(&self) -> &EmbeddedLog {
-        &self.log
+        &self.workers.log
     }
 
     /// What to say now that it runs.
@@ -149,31 +176,25 @@ impl Running {
 
     /// Waits until it cannot go on, and gives the reason.
     pub async fn failed(&mut self) -> Error {
-        self.failed.recv().await.map_or(Error::WorkersEnded, Error::Worker)
+        self.workers.failed().await
     }
 
     /// Stops it: requests under way are ended, then the workers, then the log is closed.
     pub async fn stop(self) {
-        let Running { log, driver, stop, serving, .. } = self;
+        let Running { workers, stop, serving, .. } = self;
         // Where nobody listens, serving has ended already.
         let _ = stop.send(());
         if let Err(error) = serving.await {
             tracing::error!(%error, "serving ended");
         }
-        let closing = tokio::task::spawn_blocking(move || {
-            driver.stop();
-            drop(log);
-        });
-        if let Err(error) = closing.await {
-            tracing::error!(%error, "closing ended");
-        }
+        workers.stop().await;
     }
 }
 
 /// The services, in the order that [`Services::of`] takes their handles.
-fn topologies() -> Result<[Arc<Topology>; 4], TopologyError> {
+fn topologies(timeouts: Timeouts) -> Result<[Arc<Topology>; 4], TopologyError> {
     Ok([
-        Arc::new(orders_service::topology(Timeouts::DEFAULT)?),
+        Arc::new(orders_service::topology(timeouts)?),
         Arc::new(inventory_service::topology()?),
         Arc::new(fraud_service::topology()?),
         Arc::new(payments_service::topology()?),
@@ -215,21 +236,7 @@ impl Services {
 /// # Errors
 /// [`eventlog::Error`] where the directory cannot be used, or another process uses it.
 pub fn open_log(data_dir: &Path, partitions: u32) -> Result<EmbeddedLog, eventlog::Error> {
-    EmbeddedLog::open(data_dir, topic_configs(), partitions)
-}
-
-/// All topics, as the log wants to know them.
-fn topic_configs() -> Vec<TopicConfig> {
-    let retention = |retention| match retention {
-        topics::Retention::ForEver => eventlog::Retention::Forever,
-        topics::Retention::Compacted => eventlog::Retention::Compacted,
-        topics::Retention::UntilConsumed { by } => eventlog::Retention::UntilConsumed { by },
-    };
-    let config = |topic: &topics::TopicSettings| TopicConfig {
-        name: topic.name,
-        retention: retention(topic.retention),
-    };
-    topics::ALL.iter().map(config).collect()
+    EmbeddedLog::open(data_dir, topics::ALL.to_vec(), partitions)
 }
 
 /// As many connections as the system lets the process have, up to what it can do with.

@@ -121,7 +121,7 @@ fn the_commands_it_tells_work_and_work_again() {
 
     assert_eq!(first.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [201, 200, 200]);
     assert!(first[1].1.contains(r#""state":"PAID""#), "{}", first[1].1);
-    assert!(first[2].1.contains(r#""onHand":100,"reserved":2"#), "{}", first[2].1);
+    assert!(first[2].1.contains(r#""onHand":80,"reserved":2"#), "{}", first[2].1);
     assert_eq!(again.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [200, 200, 200]);
     assert_eq!(again[2], first[2]);
 }
@@ -180,6 +180,20 @@ fn a_sample_that_was_cut_off_is_completed_and_nothing_is_there_twice() {
     assert!(note("sample-loaded").exists() && !note("sample-loading").exists());
     assert!(program.get("/v1/products/jumper/stock").1.contains(r#""onHand":100"#));
     assert_eq!(program.get("/v1/customers").1, customers);
+}
+
+#[test]
+fn a_sample_that_was_cut_off_is_not_completed_where_it_is_not_wanted() {
+    let directory = directory();
+    // As it is after a crash before anything was loaded.
+    fs::write(directory.path().join("sample-loading"), "").unwrap();
+
+    let program = Program::start(directory.path(), &["--no-sample"]);
+    assert_eq!(program.get("/v1/products").1, r#"{"products":[]}"#);
+    assert_eq!(program.signal("TERM").code(), Some(0));
+
+    let program = Program::start(directory.path(), &[]);
+    assert_eq!(program.get("/v1/products").1, r#"{"products":[]}"#);
 }
 
 #[test]
@@ -267,7 +281,14 @@ fn its_help_says_every_setting() {
 
     assert!(output.status.success());
     let help = String::from_utf8(output.stdout).unwrap();
-    for word in ["--listen", "--data-dir", "--partitions", "--no-sample"] {
+    for word in [
+        "--listen",
+        "--data-dir",
+        "--partitions",
+        "--no-sample",
+        "--validation-timeout-s",
+        "--payment-timeout-s",
+    ] {
         assert!(help.contains(word), "{word} in {help}");
         let variable = word.trim_start_matches('-').replace('-', "_").to_uppercase();
         assert!(help.contains(&format!("[env: {variable}")), "{variable} in {help}");

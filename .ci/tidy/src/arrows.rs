@@ -4,6 +4,7 @@
 //! streams <- eventlog <- shell <- services <- quickstart, e2e-tests
 //!    ^----------'-------- sim, eventlog-kafka
 //!    '------ events <--------------'
+//!               '----- invariants <----- e2e-tests
 //! ```
 //!
 //! Each arrow that is absent here is one thing that a change cannot break.
@@ -15,7 +16,7 @@ pub const SERVICES: [&str; 4] =
     ["orders-service", "inventory-service", "fraud-service", "payments-service"];
 
 /// Pure crates, and the outside crates that would let time, threads or sockets into them.
-const PURE: [&str; 2] = ["streams", "events"];
+const PURE: [&str; 3] = ["streams", "events", "invariants"];
 const IMPURE: [&str; 3] = ["tokio", "axum", "hyper"];
 
 /// A crate of the workspace, as its manifest tells.
@@ -68,6 +69,7 @@ fn may_use(from: &str, to: &str, for_tests: bool) -> bool {
         "quickstart" => true,
         _ if is_service(to) => false,
         "eventlog" | "events" => to == "streams",
+        "invariants" => matches!(to, "streams" | "events"),
         "shell" | "sim" | "eventlog-kafka" => matches!(to, "streams" | "eventlog"),
         _ if is_service(from) => for_tests || matches!(to, "events" | "streams" | "shell"),
         _ => false,
@@ -94,6 +96,7 @@ mod tests {
             "eventlog",
             "eventlog-kafka",
             "events",
+            "invariants",
             "shell",
             "sim",
             "quickstart",
@@ -115,6 +118,7 @@ mod tests {
             package("streams", &[("serde", false), ("streams", true)]),
             package("eventlog", &[("streams", false)]),
             package("events", &[("streams", false)]),
+            package("invariants", &[("streams", false), ("events", false)]),
             package("shell", &[("streams", false), ("eventlog", false), ("tokio", false)]),
             package("sim", &[("streams", false), ("eventlog", false)]),
             package("eventlog-kafka", &[("streams", false), ("eventlog", false)]),
@@ -147,6 +151,7 @@ mod tests {
             ("sim", "shell"),
             ("sim", "events"),
             ("eventlog-kafka", "shell"),
+            ("invariants", "orders-service"),
             ("orders-service", "eventlog"),
             ("orders-service", "fraud-service"),
             ("shell", "orders-service"),

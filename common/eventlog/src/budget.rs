@@ -1,7 +1,5 @@
 //! How much one fetch brings, shared out fairly among the partitions it asks for.
 
-use streams::ConsumedRecord;
-
 /// A fetch brings about this much at most, so that a reader with a long way to go does not fill
 /// the memory. It is above what a worker takes in one batch.
 const FETCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -59,13 +57,13 @@ impl Share {
             || (self.records_taken > 0 && self.bytes_taken >= self.bytes)
     }
 
-    /// Takes a record, where there is room for one.
-    pub(crate) fn take(&mut self, record: &ConsumedRecord) -> bool {
+    /// Takes a record of this size, where there is room for one.
+    pub(crate) fn take(&mut self, record_bytes: usize) -> bool {
         if self.is_used_up() {
             return false;
         }
         self.records_taken += 1;
-        self.bytes_taken += record.size_bytes();
+        self.bytes_taken += record_bytes;
         true
     }
 }

@@ -12,8 +12,7 @@ use std::fmt;
 use bytes::Bytes;
 use streams::{
     Assignment, CommitBatch, CommitOutcome, CommitPosition, ConsumedRecord, Fetched, KeyRange,
-    Offset, Partition, ProducedRecord, StoreChange, StoreName, TaskCommit, TaskPositions,
-    TopicPartition,
+    Offset, Partition, ProducedRecord, StoreChange, StoreName, TaskPositions, TopicPartition,
 };
 
 use crate::budget::{Budget, Share};
@@ -21,6 +20,7 @@ use crate::error::Error;
 use crate::group::{Group, SessionId};
 use crate::log::{Appended, Membership, OnDurable, TopicConfig, Waker};
 use crate::memtable::{Known, StorePartition, merged};
+use crate::prepared::{Prepared, PreparedTask};
 use crate::rotation::Rotation;
 use crate::tail::TailRecord;
 use crate::topics::Topics;
@@ -143,7 +143,7 @@ impl Core {
         for (of, position) in from {
             let tail = self.topics.readable(*of, *position)?;
             let mut share = budget.share();
-            let next = tail.read(*position, &mut share, &mut fetched);
+            let next = tail.read((*of, *position), &mut share, &mut fetched);
             budget.settle(&share);
             fetched.positions.push((*of, next));
         }
@@ -163,20 +163,31 @@ impl Core {
         let mut records = Vec::new();
         let tail = self.topics.readable(of, from)?;
         let share = &mut Share::of_records(records_max);
-        tail.read_durable(from, self.waiting.durable(), share, &mut records);
+        tail.read_durable((of, from), self.waiting.durable(), share, &mut records);
         Ok(records)
     }
 
     /// Commits a session's batch, unless it owns one of the partitions no more.
     pub fn commit(&mut self, session: SessionId, batch: CommitBatch) -> (CommitOutcome, Wakers) {
-        let Some(&group) = self.sessions.get(&session) else {
-            return (CommitOutcome::Fenced, Wakers::new());
-        };
-        let owned = |task: &TaskCommit| self.groups[group].owns(session, task.partition);
-        if !batch.tasks.iter().all(owned) {
+        match self.sessions.get(&session) {
+            Some(group) => self.commit_prepared(session, Prepared::batch(group, batch)),
+            None => (CommitOutcome::Fenced, Wakers::new()),
+        }
+    }
+
+    /// Commits what a session has prepared for its group.
+    pub(crate) fn commit_prepared(
+        &mut self,
+        session: SessionId,
+        commit: Prepared,
+    ) -> (CommitOutcome, Wakers) {
+        let group = self.group_of(session);
+        let is_owner =
+            |task: &PreparedTask| group.is_some_and(|group| group.owns(session, task.partition));
+        if !commit.tasks.iter().all(is_owner) {
             return (CommitOutcome::Fenced, Wakers::new());
         }
-        match self.apply(Commit::Batch { group, batch }) {
+        match self.apply_prepared(commit) {
             Ok(wakers) => {
                 let position = self.committed;
                 (CommitOutcome::Committed { position, changelog_ends: Vec::new() }, wakers)
@@ -191,8 +202,17 @@ impl Core {
     /// [`Error::UnknownTopic`].
     pub fn append(&mut self, record: ProducedRecord) -> Result<(Appended, Wakers), Error> {
         let of = record.destination;
+        self.append_prepared(of, Prepared::from(Commit::Append(record)))
+    }
+
+    /// Appends a record that was prepared.
+    pub(crate) fn append_prepared(
+        &mut self,
+        of: TopicPartition,
+        commit: Prepared,
+    ) -> Result<(Appended, Wakers), Error> {
         let offset = self.topics.partition(of)?.end();
-        let wakers = self.apply(Commit::Append(record))?;
+        let wakers = self.apply_prepared(commit)?;
         Ok((Appended { partition: of.partition, offset, position: self.committed }, wakers))
     }
 
@@ -202,66 +222,39 @@ impl Core {
     /// # Errors
     /// [`Error::UnknownTopic`]; then nothing has changed.
     pub fn apply(&mut self, commit: Commit) -> Result<Wakers, Error> {
-        self.check(&commit)?;
+        self.apply_prepared(Prepared::from(commit))
+    }
+
+    pub(crate) fn apply_prepared(&mut self, commit: Prepared) -> Result<Wakers, Error> {
+        // Everything that could go wrong, before anything is done.
+        for (of, _) in commit.tasks.iter().flat_map(|task| &task.outputs) {
+            self.topics.partition(*of)?;
+        }
         self.committed.0 += 1;
         let mut touched = Vec::new();
-        match commit {
-            Commit::Append(record) => self.write(record, &mut touched),
-            Commit::Batch { group, batch } => {
-                for task in batch.tasks {
-                    self.write_task(group, task, &mut touched);
-                }
+        for task in commit.tasks {
+            for (of, record) in task.outputs {
+                self.write(of, record, &mut touched);
+            }
+            let Some(group) = commit.group else { continue };
+            let group = self.groups.entry(group).or_default();
+            for change in task.changes {
+                self.active_bytes += change_bytes(&change);
+                group.stores.put(task.partition, change);
+            }
+            for (topic, offset) in task.offsets {
+                let of = TopicPartition::new(topic, task.partition);
+                debug_assert!(group.committed_offset(of) <= offset, "{of}: offsets never go back");
+                group.offsets.insert(of, offset);
             }
         }
         Ok(self.readers(&touched))
     }
 
-    /// Everything that could go wrong, before anything is done.
-    fn check(&self, commit: &Commit) -> Result<(), Error> {
-        match commit {
-            Commit::Append(record) => self.topics.partition(record.destination).map(|_| ()),
-            Commit::Batch { batch, .. } => batch
-                .tasks
-                .iter()
-                .flat_map(|task| &task.outputs)
-                .try_for_each(|record| self.topics.partition(record.destination).map(|_| ())),
-        }
-    }
-
-    fn write_task(
-        &mut self,
-        group: &'static str,
-        task: TaskCommit,
-        touched: &mut Vec<TopicPartition>,
-    ) {
-        for record in task.outputs {
-            self.write(record, touched);
-        }
-        let group = self.groups.entry(group).or_default();
-        for change in task.changes {
-            self.active_bytes += change_bytes(&change);
-            group.stores.put(task.partition, change);
-        }
-        for (topic, offset) in task.offsets {
-            let of = TopicPartition::new(topic, task.partition);
-            debug_assert!(group.committed_offset(of) <= offset, "{of}: offsets never go back");
-            group.offsets.insert(of, offset);
-        }
-    }
-
-    /// Writes a record that [`Core::check`] has let pass.
-    fn write(&mut self, record: ProducedRecord, touched: &mut Vec<TopicPartition>) {
-        let of = record.destination;
+    /// Writes a record to a partition that there is.
+    fn write(&mut self, of: TopicPartition, record: Bytes, touched: &mut Vec<TopicPartition>) {
         let Ok(tail) = self.topics.partition_mut(of) else { return };
-        let record = ConsumedRecord {
-            source: of,
-            offset: tail.end(),
-            timestamp: record.timestamp,
-            key: record.key,
-            value: record.value,
-            headers: record.headers,
-        };
-        self.active_bytes += memory_bytes(&record);
+        self.active_bytes += size_of::<TailRecord>() + record.len();
         tail.push(TailRecord { position: self.committed, record });
         if !touched.contains(&of) {
             touched.push(of);
@@ -366,10 +359,4 @@ impl fmt::Debug for Core {
 /// About how much memory a change takes until it is saved.
 fn change_bytes(change: &StoreChange) -> usize {
     size_of::<StoreChange>() + change.key.len() + change.value.as_ref().map_or(0, Bytes::len)
-}
-
-/// About how much memory a record takes.
-fn memory_bytes(record: &ConsumedRecord) -> usize {
-    const HEADER_BYTES: usize = 64;
-    record.size_bytes() + size_of::<TailRecord>() + record.headers.iter().len() * HEADER_BYTES
 }

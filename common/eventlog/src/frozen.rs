@@ -54,7 +54,7 @@ impl Core {
         self.frozen_bytes = std::mem::take(&mut self.active_bytes);
         let groups = &self.groups;
         let freeze_topic = |topic: &mut crate::topics::Topic| {
-            let config = topic.config.clone();
+            let config = topic.config;
             let freeze_tail = |(number, tail): (u32, &mut Tail)| {
                 let of = TopicPartition::new(config.name, Partition(number));
                 let begin = first_wanted(&config.retention, groups, of).max(tail.begin());

@@ -41,31 +41,9 @@ use streams::{
     Partition, ProducedRecord, Restored, StateBacking, StateReader, StoreChange, StoreWrite,
     TaskPositions, TopicName, TopicPartition,
 };
+pub use streams::{Retention, TopicConfig};
 
 use crate::error::Error;
-
-/// What becomes of a topic's records.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Retention {
-    /// Kept for ever.
-    Forever,
-    /// The newest record of each key is kept.
-    Compacted,
-    /// Kept until each of these groups has committed past it, never by age.
-    UntilConsumed {
-        /// The consuming groups.
-        by: &'static [&'static str],
-    },
-}
-
-/// A topic as the system wants it. All topics of one log have the same number of partitions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicConfig {
-    /// Its name.
-    pub name: TopicName,
-    /// What becomes of its records.
-    pub retention: Retention,
-}
 
 /// What a session needs to say of itself when it joins.
 #[derive(Clone, Debug, PartialEq, Eq)]

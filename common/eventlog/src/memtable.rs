@@ -210,3 +210,96 @@ pub(crate) fn merged<Error>(
     entries.extend(rest.take(missing));
     Ok(entries)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STORE: StoreName = StoreName::new("stock");
+    const PARTITION: Partition = Partition(0);
+    const HERE: StorePartition = (STORE, PARTITION);
+
+    fn put(tables: &mut MemTables, key: &'static str, value: Option<&'static str>) {
+        let change = StoreChange {
+            store: STORE,
+            key: Bytes::from_static(key.as_bytes()),
+            value: value.map(|value| Bytes::from_static(value.as_bytes())),
+        };
+        tables.put(PARTITION, change);
+    }
+
+    fn known(tables: &MemTables, key: &str) -> Known {
+        tables.get(HERE, key.as_bytes())
+    }
+
+    fn changed(value: &'static str) -> Known {
+        Known::Changed(Some(Bytes::from_static(value.as_bytes())))
+    }
+
+    fn keys(tables: &MemTables) -> Vec<Bytes> {
+        let entries = tables.range(HERE, &KeyRange::all(), 9);
+        entries.into_iter().map(|(key, _)| key).collect()
+    }
+
+    #[test]
+    fn changes_that_are_being_merged_are_seen_behind_those_made_since() {
+        let mut tables = MemTables::default();
+        put(&mut tables, "a", Some("old"));
+        put(&mut tables, "b", Some("old"));
+        put(&mut tables, "c", Some("old"));
+        let frozen = tables.freeze(|_| true);
+        put(&mut tables, "b", Some("new"));
+        put(&mut tables, "c", None);
+
+        assert_eq!(frozen.merging[&HERE].iter().count(), 3);
+        assert!(frozen.unsaved.is_empty());
+        assert_eq!(known(&tables, "a"), changed("old"));
+        assert_eq!(known(&tables, "b"), changed("new"));
+        assert_eq!(known(&tables, "c"), Known::Changed(None));
+        assert_eq!(keys(&tables), ["a", "b", "c"]);
+
+        tables.release();
+        assert_eq!(known(&tables, "a"), Known::Unchanged);
+        assert_eq!(keys(&tables), ["b", "c"]);
+    }
+
+    #[test]
+    fn what_is_not_due_stays_and_is_saved_once() {
+        let mut tables = MemTables::default();
+        put(&mut tables, "a", Some("1"));
+
+        let frozen = tables.freeze(|_| false);
+        assert!(frozen.merging.is_empty());
+        assert_eq!(frozen.unsaved.len(), 1);
+        tables.release();
+        assert_eq!(known(&tables, "a"), changed("1"));
+        assert!(tables.freeze(|_| false).unsaved.is_empty());
+    }
+
+    #[test]
+    fn the_memory_in_use_follows_the_changes() {
+        let mut tables = MemTables::default();
+        put(&mut tables, "a", Some("long value"));
+        put(&mut tables, "a", Some("short"));
+        let bytes: Vec<_> = tables.bytes().collect();
+        assert_eq!(bytes, [(HERE, ENTRY_BYTES + "a".len() + "short".len())]);
+    }
+
+    #[test]
+    fn a_merged_range_stops_at_its_limit_wherever_the_entries_come_from() {
+        let entry = |key: &'static str| (Bytes::from(key), Bytes::from("below"));
+        let change = |key: &'static str, value: Option<&'static str>| {
+            (Bytes::from(key), value.map(Bytes::from))
+        };
+        let changes = vec![change("b", None), change("c", Some("new")), change("d", Some("new"))];
+        let below = ["a", "b", "d", "e"].map(|key| Ok::<_, std::convert::Infallible>(entry(key)));
+        let merge = |limit| {
+            let Ok(merged) = merged(changes.clone(), below.clone().into_iter(), limit);
+            merged.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
+        };
+        assert_eq!(merge(9), ["a", "c", "d", "e"]);
+        assert_eq!(merge(3), ["a", "c", "d"]);
+        assert_eq!(merge(2), ["a", "c"]);
+        assert_eq!(merge(0), [""; 0]);
+    }
+}

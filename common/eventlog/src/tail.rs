@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use streams::{CommitPosition, ConsumedRecord, Fetched, Offset};
+use bytes::Bytes;
+use streams::{CommitPosition, ConsumedRecord, Fetched, Offset, TopicPartition};
 
 use crate::budget::Share;
+use crate::encoding::decode_record;
 
 /// A record and the commit that wrote it.
 #[derive(Clone, Debug)]
 pub(crate) struct TailRecord {
     /// The place of its commit, by which readers outside know whether it is durable.
     pub(crate) position: CommitPosition,
-    /// The record.
-    pub(crate) record: ConsumedRecord,
+    /// The record, encoded.
+    pub(crate) record: Bytes,
 }
 
 /// The newest records of one partition, without a gap: those that a checkpoint is being made of,
@@ -41,6 +43,13 @@ pub(crate) struct FrozenTail {
     pub(crate) records: Arc<Vec<TailRecord>>,
 }
 
+impl TailRecord {
+    #[expect(clippy::expect_used, reason = "what was encoded here can be decoded here")]
+    fn decode(&self, of: TopicPartition, offset: Offset) -> ConsumedRecord {
+        decode_record(&self.record, of, offset).expect("a record that was encoded")
+    }
+}
+
 impl Tail {
     /// An empty tail, with records from `begin` on below, whose own first will be at `base`.
     pub(crate) fn above(begin: Offset, base: Offset) -> Self {
@@ -62,31 +71,36 @@ impl Tail {
         Offset(self.base + (self.frozen.len() + self.active.len()) as u64)
     }
 
+    /// Adds a record at the end.
     pub(crate) fn push(&mut self, stored: TailRecord) {
-        debug_assert_eq!(stored.record.offset, self.end());
         self.active.push(stored);
     }
 
-    /// The records from `from` on, which must not be below the base.
-    pub(crate) fn records_from(&self, from: Offset) -> impl Iterator<Item = &TailRecord> {
+    /// The records from `from` on with their offsets. They must not be below the base.
+    fn records_from(&self, from: Offset) -> impl Iterator<Item = (Offset, &TailRecord)> {
         assert!(from.0 >= self.base, "records before {} are not in memory", self.base);
         let skipped = (from.0 - self.base) as usize;
         let frozen = self.frozen.get(skipped..).unwrap_or_default();
         let skipped_active = skipped.saturating_sub(self.frozen.len());
         let active = self.active.get(skipped_active..).unwrap_or_default();
-        frozen.iter().chain(active)
+        (from.0..).map(Offset).zip(frozen.iter().chain(active))
     }
 
     /// Reads records from `from` on while the share lasts, and returns where the next read begins.
-    pub(crate) fn read(&self, from: Offset, share: &mut Share, into: &mut Fetched) -> Offset {
+    pub(crate) fn read(
+        &self,
+        (of, from): (TopicPartition, Offset),
+        share: &mut Share,
+        into: &mut Fetched,
+    ) -> Offset {
         let mut position = from;
-        for stored in self.records_from(from) {
-            if !share.take(&stored.record) {
+        for (offset, stored) in self.records_from(from) {
+            if !share.take(stored.record.len()) {
                 break;
             }
-            position = stored.record.offset.next();
+            position = offset.next();
             into.as_of = into.as_of.max(stored.position);
-            into.records.push(stored.record.clone());
+            into.records.push(stored.decode(of, offset));
         }
         position
     }
@@ -94,14 +108,14 @@ impl Tail {
     /// Reads records from `from` on whose commits are durable, while the share lasts.
     pub(crate) fn read_durable(
         &self,
-        from: Offset,
+        (of, from): (TopicPartition, Offset),
         durable: CommitPosition,
         share: &mut Share,
         into: &mut Vec<ConsumedRecord>,
     ) {
-        let readable = self.records_from(from).take_while(|stored| stored.position <= durable);
-        let taken = readable.take_while(|stored| share.take(&stored.record));
-        into.extend(taken.map(|stored| stored.record.clone()));
+        let readable = self.records_from(from).take_while(|(_, stored)| stored.position <= durable);
+        let taken = readable.take_while(|(_, stored)| share.take(stored.record.len()));
+        into.extend(taken.map(|(offset, stored)| stored.decode(of, offset)));
     }
 
     /// Sets the records that are here apart for a checkpoint. There must be no other one under way.

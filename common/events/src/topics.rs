@@ -1,6 +1,6 @@
 //! Every topic: its name and types, its writer, and how long its records are kept.
 
-use streams::{CloudEvents, Json, Topic, TopicName};
+use streams::{CloudEvents, Json, Retention, Topic, TopicConfig, TopicName};
 
 use crate::ids::{CustomerId, OrderId, ProductId};
 use crate::order::OrderEvent;
@@ -54,67 +54,29 @@ pub const ACCOUNTS: Topic<CustomerId, Account, Json> = Topic::new("accounts");
 /// Records that could not be read, as the bytes they are. Writers: all services.
 pub const DEAD_LETTERS: TopicName = TopicName::new("dead-letters");
 
-/// How long the records of a topic are kept. Never is it age that ends them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retention {
-    /// All of them, for ever.
-    ForEver,
-    /// The latest of each key.
-    Compacted,
-    /// Until all these services have read and committed past them.
-    UntilConsumed {
-        /// The names of the services.
-        by: &'static [&'static str],
-    },
-}
-
-/// What a log has to know of a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TopicSettings {
-    /// Its name.
-    pub name: TopicName,
-    /// The names of the services that write it.
-    pub writers: &'static [&'static str],
-    /// How long its records are kept.
-    pub retention: Retention,
-}
-
 /// All topics. Those that keep the changes of a service's stores are not among them: their names
 /// follow from the stores'.
-pub const ALL: [TopicSettings; 13] = [
-    topic(ORDER_REQUESTS.name(), &[ORDERS_SERVICE], Retention::ForEver),
-    topic(PRODUCT_REQUESTS.name(), &[INVENTORY_SERVICE], Retention::ForEver),
-    topic(CUSTOMER_REQUESTS.name(), &[PAYMENTS_SERVICE], Retention::ForEver),
-    topic(ORDERS.name(), &[ORDERS_SERVICE], Retention::ForEver),
+pub const ALL: [TopicConfig; 13] = [
+    topic(ORDER_REQUESTS.name(), Retention::Forever),
+    topic(PRODUCT_REQUESTS.name(), Retention::Forever),
+    topic(CUSTOMER_REQUESTS.name(), Retention::Forever),
+    topic(ORDERS.name(), Retention::Forever),
     topic(
         ORDERS_BY_CUSTOMER.name(),
-        &[ORDERS_SERVICE],
         Retention::UntilConsumed { by: &[FRAUD_SERVICE, PAYMENTS_SERVICE] },
     ),
-    topic(
-        ORDER_LINES.name(),
-        &[ORDERS_SERVICE],
-        Retention::UntilConsumed { by: &[INVENTORY_SERVICE] },
-    ),
-    topic(
-        ORDER_VALIDATIONS.name(),
-        &[INVENTORY_SERVICE, FRAUD_SERVICE],
-        Retention::UntilConsumed { by: &[ORDERS_SERVICE] },
-    ),
-    topic(PAYMENTS.name(), &[PAYMENTS_SERVICE], Retention::ForEver),
-    topic(PRODUCTS.name(), &[INVENTORY_SERVICE], Retention::Compacted),
-    topic(STOCK_LEVELS.name(), &[INVENTORY_SERVICE], Retention::Compacted),
-    topic(CUSTOMERS.name(), &[PAYMENTS_SERVICE], Retention::Compacted),
-    topic(ACCOUNTS.name(), &[PAYMENTS_SERVICE], Retention::Compacted),
-    topic(DEAD_LETTERS, &SERVICES, Retention::ForEver),
+    topic(ORDER_LINES.name(), Retention::UntilConsumed { by: &[INVENTORY_SERVICE] }),
+    topic(ORDER_VALIDATIONS.name(), Retention::UntilConsumed { by: &[ORDERS_SERVICE] }),
+    topic(PAYMENTS.name(), Retention::Forever),
+    topic(PRODUCTS.name(), Retention::Compacted),
+    topic(STOCK_LEVELS.name(), Retention::Compacted),
+    topic(CUSTOMERS.name(), Retention::Compacted),
+    topic(ACCOUNTS.name(), Retention::Compacted),
+    topic(DEAD_LETTERS, Retention::Forever),
 ];
 
-const fn topic(
-    name: TopicName,
-    writers: &'static [&'static str],
-    retention: Retention,
-) -> TopicSettings {
-    TopicSettings { name, writers, retention }
+const fn topic(name: TopicName, retention: Retention) -> TopicConfig {
+    TopicConfig { name, retention }
 }
 
 #[cfg(test)]
@@ -122,12 +84,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_topic_is_listed_once_and_has_a_writer() {
+    fn every_topic_is_listed_once() {
         let mut names: Vec<TopicName> = ALL.iter().map(|topic| topic.name).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), ALL.len());
-        assert!(ALL.iter().all(|topic| !topic.writers.is_empty()));
     }
 
     #[test]

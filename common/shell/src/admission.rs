@@ -1,9 +1,11 @@
 //! How many requests may be under way: beyond that, a client is told so at once and nothing
 //! queues up.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
+use std::task::Poll;
 
 use tokio::sync::watch;
 
@@ -15,6 +17,8 @@ pub struct Limits {
     /// Requests that are being worked on. They are short, so this is some tenths of a second of
     /// work at most.
     pub requests_max: u32,
+    /// Requests whose bodies still arrive. Each holds up to a whole body in memory.
+    pub arriving_max: u32,
     /// Requests that wait for something to happen. They cost memory alone.
     pub waiting_max: u32,
     /// Open connections.
@@ -23,7 +27,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { requests_max: 1_024, waiting_max: 14_000, connections_max: 16_000 }
+        Limits {
+            requests_max: 1_024,
+            arriving_max: 1_024,
+            waiting_max: 14_000,
+            connections_max: 16_000,
+        }
     }
 }
 
@@ -36,6 +45,8 @@ struct Shared {
     limits: Limits,
     /// Requests being worked on.
     working: AtomicIsize,
+    /// Requests whose bodies still arrive.
+    arriving: AtomicIsize,
     /// Requests waiting for something to happen.
     waiting: AtomicIsize,
     stopping: watch::Sender<bool>,
@@ -50,10 +61,11 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn take(count: &'a AtomicIsize, max: u32) -> Option<Self> {
-        // Counted first, so that of two that come together at most one is let in too many.
-        let place = Place::changing(count, 1);
-        let taken = count.load(Ordering::Relaxed);
-        (taken <= isize::try_from(max).unwrap_or(isize::MAX)).then_some(place)
+        // The sum itself says how many were there before: of those that come together for the last
+        // place one gets it, neither two nor none.
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        let place = Place { count, change: 1 };
+        (before < isize::try_from(max).unwrap_or(isize::MAX)).then_some(place)
     }
 
     fn changing(count: &'a AtomicIsize, change: isize) -> Self {
@@ -72,8 +84,13 @@ impl Admission {
     /// Nobody in yet.
     pub fn new(limits: Limits) -> Self {
         let (stopping, _) = watch::channel(false);
-        let (working, waiting) = (AtomicIsize::new(0), AtomicIsize::new(0));
-        Admission(Arc::new(Shared { limits, working, waiting, stopping }))
+        Admission(Arc::new(Shared {
+            limits,
+            working: AtomicIsize::new(0),
+            arriving: AtomicIsize::new(0),
+            waiting: AtomicIsize::new(0),
+            stopping,
+        }))
     }
 
     /// The limits.
@@ -84,6 +101,11 @@ impl Admission {
     /// Requests being worked on.
     pub fn working(&self) -> isize {
         self.0.working.load(Ordering::Relaxed)
+    }
+
+    /// Requests whose bodies still arrive.
+    pub fn arriving(&self) -> isize {
+        self.0.arriving.load(Ordering::Relaxed)
     }
 
     /// Requests waiting for something to happen.
@@ -100,6 +122,25 @@ impl Admission {
             return Err(overloaded());
         };
         Ok(work.await)
+    }
+
+    /// Takes in the body of a request, within its work. While the body arrives, which a client may
+    /// make last, the request counts among those that arrive; one that is there already is taken
+    /// in however many arrive.
+    ///
+    /// # Errors
+    /// [`ApiError::Overloaded`] at once where too many arrive.
+    pub(crate) async fn arrive<F: Future>(&self, body: F) -> Result<F::Output, ApiError> {
+        let mut body = pin!(body);
+        let at_once = poll_fn(|context| Poll::Ready(body.as_mut().poll(context)));
+        if let Poll::Ready(whole) = at_once.await {
+            return Ok(whole);
+        }
+        let Some(_place) = Place::take(&self.0.arriving, self.0.limits.arriving_max) else {
+            return Err(overloaded());
+        };
+        let _not_working = Place::changing(&self.0.working, -1);
+        Ok(body.await)
     }
 
     /// Waits for something to happen, within the work of a request. While it waits, the request
@@ -148,7 +189,8 @@ mod tests {
     use super::*;
 
     fn admission(requests_max: u32, waiting_max: u32) -> Admission {
-        Admission::new(Limits { requests_max, waiting_max, connections_max: 1 })
+        let arriving_max = 1;
+        Admission::new(Limits { requests_max, arriving_max, waiting_max, connections_max: 1 })
     }
 
     #[test]
@@ -179,6 +221,22 @@ mod tests {
             assert!(admission.work(ready(())).now_or_never().unwrap().is_ok());
         }
         assert_eq!((admission.working(), admission.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn bodies_that_arrive_slowly_hold_up_nothing_but_others_of_their_kind() {
+        let admission = admission(1, 0);
+        {
+            let mut slow = pin!(admission.work(admission.arrive(pending::<()>())));
+            assert!(slow.as_mut().now_or_never().is_none());
+            assert_eq!((admission.working(), admission.arriving()), (0, 1));
+
+            let second = admission.work(admission.arrive(pending::<()>())).now_or_never();
+            assert!(matches!(second.unwrap(), Ok(Err(ApiError::Overloaded { .. }))));
+            let there_already = admission.work(admission.arrive(ready(()))).now_or_never();
+            assert!(matches!(there_already.unwrap(), Ok(Ok(()))));
+        }
+        assert_eq!((admission.working(), admission.arriving()), (0, 0));
     }
 
     #[test]

@@ -28,7 +28,8 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(90);
 
 /// Requests about the server itself have room of their own: they are what an operator looks at
 /// when there is too much to do.
-const OPERATIONS_LIMITS: Limits = Limits { requests_max: 64, waiting_max: 0, connections_max: 0 };
+const OPERATIONS_LIMITS: Limits =
+    Limits { requests_max: 64, arriving_max: 0, waiting_max: 0, connections_max: 0 };
 
 #[derive(Clone)]
 struct Edge {
@@ -65,11 +66,12 @@ async fn no_route() -> ApiError {
     ApiError::NotFound("there is nothing at this path".to_owned())
 }
 
-async fn surround(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+async fn surround(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     // A copy: the URI itself would keep the whole head in memory as long as the request waits.
     let path: Box<str> = request.uri().path().into();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    request.extensions_mut().insert(edge.admission.clone());
     let work = tokio::time::timeout(REQUEST_TIME_MAX, caught(next.run(request)));
     let response = match edge.admission.work(work).await {
         Ok(Ok(Ok(response))) => response,

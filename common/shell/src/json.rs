@@ -27,6 +27,7 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_path_to_error::Segment;
 
+use crate::admission::Admission;
 use crate::problem::{ApiError, Place, Violation};
 
 /// The most bytes of a body.
@@ -58,12 +59,10 @@ impl<S: Sync> FromRequest<S> for JsonBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let (head, body) = request.into_parts();
-        if !is_json(&head.headers) {
+        if !is_json(request.headers()) {
             return Err(ApiError::UnsupportedMediaType);
         }
-        let body = tokio::time::timeout(BODY_TIME_MAX, read_whole(body));
-        body.await.map_err(|_| ApiError::BodyTimedOut)?.map(JsonBody)
+        body_of(request).await.map(JsonBody)
     }
 }
 
@@ -76,9 +75,19 @@ impl<S: Sync> FromRequest<S> for NoBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let body = tokio::time::timeout(BODY_TIME_MAX, read_whole(request.into_body()));
-        body.await.map_err(|_| ApiError::BodyTimedOut)?.map(|_| NoBody)
+        body_of(request).await.map(|_| NoBody)
     }
+}
+
+/// The body of a request, taken in among those that its server lets arrive.
+async fn body_of(request: Request) -> Result<Bytes, ApiError> {
+    let (mut head, body) = request.into_parts();
+    let whole = tokio::time::timeout(BODY_TIME_MAX, read_whole(body));
+    let whole = match head.extensions.remove::<Admission>() {
+        Some(admission) => admission.arrive(whole).await?,
+        None => whole.await,
+    };
+    whole.map_err(|_| ApiError::BodyTimedOut)?
 }
 
 async fn read_whole(body: Body) -> Result<Bytes, ApiError> {

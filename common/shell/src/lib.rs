@@ -11,6 +11,7 @@
 //! - [`unique`]: an id for it
 //! - [`requests`]: sending a request to the service, and seeing what became of it
 //! - `service`: a running service as its routes see it
+//! - `owners`: which worker to ask
 //! - `driver`: threads that do on a log what workers say
 //! - [`operations`] and [`metrics`]: how an operator sees what goes on
 //! - [`clock`]: the one place where the wall clock is read
@@ -26,6 +27,7 @@ pub mod etag;
 pub mod json;
 pub mod metrics;
 pub mod operations;
+mod owners;
 pub mod page;
 pub mod params;
 pub mod preference;

@@ -67,6 +67,8 @@ impl Metrics {
         }
         head(text, "http_requests_working", "gauge", "Requests being worked on.")?;
         writeln!(text, "http_requests_working {}", admission.working())?;
+        head(text, "http_requests_arriving", "gauge", "Requests whose bodies still arrive.")?;
+        writeln!(text, "http_requests_arriving {}", admission.arriving())?;
         head(text, "http_requests_waiting", "gauge", "Requests waiting for something to happen.")?;
         writeln!(text, "http_requests_waiting {}", admission.waiting())?;
         head(text, "uptime_seconds", "gauge", "Time since the start.")?;

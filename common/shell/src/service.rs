@@ -1,28 +1,30 @@
 //! A running service as its HTTP routes see it: requests go to the log, reads to the worker that
 //! owns the key's partition.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use eventlog::{Appended, RequestLog};
 use streams::cloud_event::{Attributes, event_time};
 use streams::{
-    CloudEvents, Condition, Event, Key, Offset, Partition, ProducedRecord, Query, QueryId,
-    QueryOutcome, StoreName, TableEntry, Topic, TopicName, TopicPartition, WorkerHealth,
-    partition_for_key,
+    CloudEvents, Condition, Event, Key, Offset, ProducedRecord, Query, QueryId, QueryOutcome,
+    StoreName, TableEntry, Topic, TopicName, TopicPartition, WorkerHealth, partition_for_key,
 };
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::driver::{Command, TablePage, WorkerAddress};
+use crate::owners::Owners;
 
 /// How long a read for which no worker is responsible waits for the next owner before it looks
 /// again.
 const OWNER_WAIT: Duration = Duration::from_millis(20);
 /// How long after its deadline an answer may still come, before a read is given up.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
+/// How long an appended request may take to be on disk before whoever waits for it is told that
+/// nothing is certain.
+const DURABLE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// A running service. Cheap to clone.
 #[derive(Clone)]
@@ -159,9 +161,13 @@ impl ServiceHandle {
     /// Waits until an appended request is on disk.
     ///
     /// # Errors
-    /// [`ServiceError`] where it never will be.
+    /// [`ServiceError`] where it never will be, or is not in time: it may be later.
     pub async fn durable(&self, appended: &Appended) -> Result<(), ServiceError> {
-        Ok(self.log.durable(appended.position).await?)
+        let durable = self.log.durable(appended.position);
+        match tokio::time::timeout(DURABLE_TIME_MAX, durable).await {
+            Ok(durable) => Ok(durable?),
+            Err(_) => Err(ServiceError::NotInTime),
+        }
     }
 
     /// Reads entries: never from a stale owner, never what is not durable, and a miss is certain.
@@ -230,74 +236,239 @@ impl ServiceHandle {
         if let Err(error) = self.log.health() {
             health.missing.push(format!("{}: {error}", self.name));
         }
-        let mut running = 0;
-        for worker in self.owners.all() {
+        let workers = self.owners.all();
+        if workers.is_empty() {
+            health.missing.push(format!("{}: no worker", self.name));
+        }
+        let ask = |worker: WorkerAddress| {
             let (respond, answer) = oneshot::channel();
             worker.send(Command::Health { respond });
-            match tokio::time::timeout(ANSWER_GRACE, answer).await {
-                Ok(Ok(worker)) => running += self.add(worker, &mut health),
+            answer
+        };
+        let answers: Vec<_> = workers.into_iter().map(ask).collect();
+        let until = tokio::time::Instant::now() + ANSWER_GRACE;
+        let (mut running, mut assigned) = (0, 0);
+        for answer in answers {
+            match tokio::time::timeout_at(until, answer).await {
+                Ok(Ok(Some(worker))) => {
+                    running += worker.running.len();
+                    assigned += worker.assigned.len();
+                    self.add(worker, &mut health);
+                }
+                Ok(Ok(None)) => health.missing.push(format!("{}: no assignment yet", self.name)),
                 _ => health.missing.push(format!("{}: a worker does not answer", self.name)),
             }
         }
-        let expected = usize::try_from(self.partitions).unwrap_or(usize::MAX);
-        if running < expected {
-            health.missing.push(format!("{}: {running} of {expected} tasks run", self.name));
+        if running < assigned {
+            health.missing.push(format!("{}: {running} of {assigned} tasks run", self.name));
         }
         health
     }
 
-    /// Adds what a worker says; gives the number of its tasks that run.
-    fn add(&self, worker: WorkerHealth, health: &mut Health) -> usize {
+    fn add(&self, worker: WorkerHealth, health: &mut Health) {
         if let Some(trouble) = worker.trouble {
             health.missing.push(format!("{}: {trouble}", self.name));
         }
+        if !worker.tables_read {
+            health.missing.push(format!("{}: tables not read yet", self.name));
+        }
         let bad = worker.bad_records.into_iter();
         health.degraded.extend(bad.map(|bad| format!("{}: {bad}", self.name)));
-        worker.running.len()
     }
 }
 
-/// Which worker owns which partition.
-#[derive(Default)]
-pub(crate) struct Owners {
-    workers: RwLock<BTreeMap<Partition, WorkerAddress>>,
-    changed: Notify,
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+    use std::sync::mpsc::Receiver;
 
-impl Owners {
-    /// A worker owns these partitions by now.
-    pub(crate) fn set(&self, partitions: &[Partition], worker: &WorkerAddress) {
-        let mut workers = self.workers.write().unwrap_or_else(PoisonError::into_inner);
-        workers
-            .retain(|partition, known| !known.is_same_as(worker) || partitions.contains(partition));
-        workers.extend(partitions.iter().map(|partition| (*partition, worker.clone())));
-        drop(workers);
-        self.changed.notify_waiters();
+    use streams::Partition;
+
+    use super::*;
+    use crate::driver::fixtures::{COUNT, FaultyLog, TITLES};
+
+    /// A service whose workers are the test's; its topics have six partitions.
+    fn service() -> ServiceHandle {
+        ServiceHandle::new("counter", Arc::new(FaultyLog::new(6)))
     }
 
-    fn send(&self, partition: Partition, command: Command) -> bool {
-        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
-        workers.get(&partition).is_some_and(|worker| worker.send(command))
-    }
-
-    fn send_any(&self, command: Command) -> bool {
-        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
-        workers.values().next().is_some_and(|worker| worker.send(command))
-    }
-
-    fn all(&self) -> Vec<WorkerAddress> {
-        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<WorkerAddress> = Vec::new();
-        for worker in workers.values() {
-            if !all.iter().any(|known| known.is_same_as(worker)) {
-                all.push(worker.clone());
-            }
+    fn read(timeout: Duration) -> Read {
+        let ada = Bytes::from_static(b"ada");
+        Read {
+            partition_key: ada.clone(),
+            entries: vec![(COUNT.name(), ada)],
+            after: None,
+            until: None,
+            timeout,
         }
-        all
     }
 
-    /// Waits for the next change, or this long.
-    async fn changed(&self, at_most: Duration) {
-        let _ = tokio::time::timeout(at_most, self.changed.notified()).await;
+    const LONG: Duration = Duration::from_secs(10);
+
+    fn entries() -> Vec<Option<Bytes>> {
+        vec![Some(Bytes::from_static(b"7"))]
+    }
+
+    /// A worker that does nothing by itself, and its commands.
+    fn worker(service: &ServiceHandle) -> (WorkerAddress, Receiver<Command>) {
+        let (address, commands) = WorkerAddress::new(&Arc::new(OnceLock::new()));
+        service.owners.add(&address);
+        (address, commands)
+    }
+
+    fn owns_ada(service: &ServiceHandle, worker: &WorkerAddress) {
+        service.owners.set(&[partition_for_key(b"ada", 6)], worker);
+    }
+
+    /// A worker that takes one command; `answer` answers it.
+    fn worker_that(
+        service: &ServiceHandle,
+        answer: impl FnOnce(Command) + Send + 'static,
+    ) -> WorkerAddress {
+        let (address, commands) = worker(service);
+        std::thread::spawn(move || commands.recv().map(answer));
+        address
+    }
+
+    /// A worker that gives one answer to a query.
+    fn answering(service: &ServiceHandle, outcome: QueryOutcome) -> WorkerAddress {
+        worker_that(service, |command| {
+            let Command::Query { query, respond } = command else { panic!("no query") };
+            assert_eq!(query.entries, read(LONG).entries);
+            respond.send(outcome).unwrap();
+        })
+    }
+
+    #[tokio::test]
+    async fn a_read_that_comes_to_a_former_owner_goes_on_to_the_next() {
+        let service = service();
+        let next = answering(&service, QueryOutcome::Found(entries()));
+        let then = service.clone();
+        let former = worker_that(&service, move |command| {
+            owns_ada(&then, &next);
+            let Command::Query { respond, .. } = command else { panic!("no query") };
+            respond.send(QueryOutcome::NotOwner).unwrap();
+        });
+        owns_ada(&service, &former);
+
+        assert_eq!(service.read(read(LONG)).await, Ok(ReadOutcome::Found(entries())));
+    }
+
+    #[tokio::test]
+    async fn a_read_whose_worker_stops_goes_on_to_the_next() {
+        let service = service();
+        let next = answering(&service, QueryOutcome::Found(entries()));
+        let then = service.clone();
+        let stops = worker_that(&service, move |command| {
+            owns_ada(&then, &next);
+            drop(command);
+        });
+        owns_ada(&service, &stops);
+
+        assert_eq!(service.read(read(LONG)).await, Ok(ReadOutcome::Found(entries())));
+    }
+
+    #[tokio::test]
+    async fn a_read_waits_for_the_first_owner() {
+        let service = service();
+        let owner = answering(&service, QueryOutcome::Found(entries()));
+
+        let (found, ()) = tokio::join!(service.read(read(LONG)), async {
+            owns_ada(&service, &owner);
+        });
+
+        assert_eq!(found, Ok(ReadOutcome::Found(entries())));
+    }
+
+    #[tokio::test]
+    async fn a_read_says_when_its_condition_did_not_hold_in_time() {
+        let service = service();
+        owns_ada(&service, &answering(&service, QueryOutcome::TimedOut(entries())));
+
+        assert_eq!(service.read(read(LONG)).await, Ok(ReadOutcome::TimedOut(entries())));
+    }
+
+    #[tokio::test]
+    async fn nothing_certain_in_time_is_an_error() {
+        let without_owner = service();
+        let read_now = without_owner.read(read(Duration::ZERO)).await;
+        assert_eq!(read_now, Err(ServiceError::NotInTime));
+
+        let restoring = service();
+        owns_ada(&restoring, &answering(&restoring, QueryOutcome::Unavailable));
+        assert_eq!(restoring.read(read(LONG)).await, Err(ServiceError::NotInTime));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_does_not_answer_is_given_up() {
+        let service = service();
+        let (silent, _commands) = worker(&service);
+        owns_ada(&service, &silent);
+
+        assert_eq!(service.read(read(LONG)).await, Err(ServiceError::NotInTime));
+        let page = service.table_page(TITLES.name(), Bytes::new(), 1).await;
+        assert_eq!(page, Err(ServiceError::NotInTime));
+        assert_eq!(service.health().await.missing, ["counter: a worker does not answer"]);
+    }
+
+    #[tokio::test]
+    async fn a_page_is_answered_by_a_worker_that_owns_nothing() {
+        let service = service();
+        worker_that(&service, |command| {
+            let Command::TablePage { page, respond } = command else { panic!("no page") };
+            assert_eq!((page.table, page.limit), (TITLES.name(), 3));
+            respond.send(Vec::new()).unwrap();
+        });
+
+        let page = service.table_page(TITLES.name(), Bytes::new(), 3).await;
+        assert_eq!(page, Ok(Vec::new()));
+    }
+
+    /// How a service is whose workers say this.
+    async fn health(workers: &[Option<WorkerHealth>]) -> Health {
+        let service = service();
+        for health in workers.iter().cloned() {
+            worker_that(&service, |command| {
+                let Command::Health { respond } = command else { panic!("another question") };
+                respond.send(health).unwrap();
+            });
+        }
+        service.health().await
+    }
+
+    fn running(assigned: &[u32]) -> WorkerHealth {
+        let assigned: Vec<_> = assigned.iter().copied().map(Partition).collect();
+        let running = assigned.clone();
+        WorkerHealth { assigned, running, tables_read: true, ..WorkerHealth::default() }
+    }
+
+    #[tokio::test]
+    async fn a_service_is_ready_when_its_workers_run_what_they_own_though_others_own_more() {
+        let workers = [Some(running(&[0, 1])), Some(running(&[]))];
+        assert_eq!(health(&workers).await, Health::default());
+    }
+
+    #[tokio::test]
+    async fn a_service_is_not_ready_while_anything_is_missing() {
+        let all = || running(&[0, 1]);
+        let starting = WorkerHealth { running: vec![Partition(1)], ..all() };
+        let reading = WorkerHealth { tables_read: false, ..all() };
+        let failing = WorkerHealth { trouble: Some("no broker".to_owned()), ..all() };
+        for (worker, missing) in [
+            (None, "counter: no assignment yet"),
+            (Some(starting), "counter: 3 of 4 tasks run"),
+            (Some(reading), "counter: tables not read yet"),
+            (Some(failing), "counter: no broker"),
+        ] {
+            assert_eq!(health(&[Some(all()), worker]).await.missing, [missing]);
+        }
+        assert_eq!(health(&[]).await.missing, ["counter: no worker"]);
+    }
+
+    #[tokio::test]
+    async fn bad_records_leave_a_service_ready_but_degraded() {
+        let worker = WorkerHealth { bad_records: vec!["visits/7".to_owned()], ..running(&[0]) };
+        let degraded = vec!["counter: visits/7".to_owned()];
+        assert_eq!(health(&[Some(worker)]).await, Health { missing: Vec::new(), degraded });
     }
 }

@@ -51,7 +51,8 @@ async fn start(limits: Limits) -> Server {
     Server { address, admission, stop, serving }
 }
 
-const SMALL: Limits = Limits { requests_max: 2, waiting_max: 3, connections_max: 10 };
+const SMALL: Limits =
+    Limits { requests_max: 2, arriving_max: 2, waiting_max: 3, connections_max: 10 };
 
 /// Head and body of an answer.
 struct Answer {
@@ -89,6 +90,22 @@ impl Server {
 
     async fn get(&self, path: &str) -> Answer {
         self.ask(&format!("GET {path} HTTP/1.1")).await
+    }
+
+    /// Sends a request with as much of a body of two bytes.
+    async fn post(&self, body: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = "POST /json HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+            content-type: application/json\r\ncontent-length: 2\r\n\r\n";
+        stream.write_all((head.to_owned() + body).as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// Waits until so many bodies arrive.
+    async fn reach_arriving(&self, arriving: isize) {
+        while self.admission.arriving() != arriving {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Waits until so many requests are at work and so many wait.
@@ -193,6 +210,27 @@ async fn requests_that_wait_leave_room_for_others_up_to_a_limit_of_their_own() {
 }
 
 #[tokio::test]
+async fn bodies_that_arrive_slowly_leave_room_for_all_other_requests() {
+    let server = start(SMALL).await;
+    let mut first = server.post("{").await;
+    let second = server.post("").await;
+    server.reach_arriving(2).await;
+    server.reach(0, 0).await;
+
+    let refused = answer(server.post("{").await).await;
+    assert_eq!(refused.problem()["code"], "OVERLOADED");
+    assert_eq!(server.get("/fine").await.status(), 200);
+    assert_eq!(answer(server.post("{}").await).await.body, "read");
+    assert_eq!(server.ask("POST /fine HTTP/1.1").await.body, "posted");
+
+    first.write_all(b"}").await.unwrap();
+    assert_eq!(answer(first).await.body, "read");
+    drop(second);
+    server.reach_arriving(0).await;
+    assert_eq!(server.admission.working(), 0);
+}
+
+#[tokio::test]
 async fn a_connection_too_many_is_told_to_come_back() {
     let server = start(Limits { connections_max: 1, ..SMALL }).await;
     let _first = server.send("GET /wait HTTP/1.1").await;
@@ -211,10 +249,9 @@ async fn a_stop_ends_waits_and_idle_connections_and_lets_work_end() {
     let waiting = server.send("GET /wait HTTP/1.1").await;
     let mut idle = TcpStream::connect(server.address).await.unwrap();
     idle.write_all(b"GET /fine HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
-    let mut half = TcpStream::connect(server.address).await.unwrap();
-    let head = b"POST /json HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n";
-    half.write_all(&[head, &b"content-length: 2\r\n\r\n{"[..]].concat()).await.unwrap();
-    server.reach(1, 1).await;
+    let mut half = server.post("{").await;
+    server.reach(0, 1).await;
+    server.reach_arriving(1).await;
 
     server.stop.send(()).unwrap();
 

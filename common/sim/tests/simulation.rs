@@ -65,6 +65,7 @@ fn a_guard_that_kafka_lacks_is_missed() {
         Mutation::RestoreToLastStable,
         Mutation::UnknownTakenAsAborted,
         Mutation::ReadWithoutLookUp,
+        Mutation::UnstableOffsets,
     ] {
         let seed = found(Mode::Kafka, mutation);
         println!("{mutation}: {seed:?}");

@@ -94,7 +94,7 @@ pub use step::{
 pub use tables::{TableEntry, Tables};
 pub use task::{BatchInputs, Progress, Task};
 pub use time::Timestamp;
-pub use topic::{Store, StoreName, Topic};
+pub use topic::{Retention, Store, StoreName, Topic, TopicConfig};
 pub use topology::{Origin, Topology, TopologyBuilder, TopologyError};
 pub use window::{Session, SessionKey, SessionStore, SessionWindows};
 pub use worker::{Worker, WorkerHealth};

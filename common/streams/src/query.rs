@@ -207,7 +207,8 @@ impl Queries {
         self.changed.insert(partition);
         for change in changes {
             let place = (partition, change.store, change.key.clone());
-            for id in self.parked.remove(&place).unwrap_or_default() {
+            for id in self.parked.get(&place).cloned().unwrap_or_default() {
+                self.unpark(id);
                 if let Some(waiting) = self.waiting.get_mut(&id) {
                     waiting.stage = Stage::LookedUp;
                     self.looked_up.insert((partition, id));
@@ -238,27 +239,33 @@ impl Queries {
     }
 
     fn make_fresh(&mut self, id: QueryId) {
+        self.unpark(id);
         let Some(waiting) = self.waiting.get_mut(&id) else { return };
         let partition = waiting.query.partition;
-        if waiting.stage == Stage::Parked {
-            for (store, key) in &waiting.query.entries {
-                let place = (partition, *store, key.clone());
-                if let Some(ids) = self.parked.get_mut(&place) {
-                    ids.remove(&id);
-                    if ids.is_empty() {
-                        self.parked.remove(&place);
-                    }
-                }
-            }
-        }
         waiting.stage = Stage::Fresh;
         self.looking_up.remove(&(partition, id));
         self.looked_up.remove(&(partition, id));
         self.fresh.insert((partition, id));
     }
 
-    /// Sees to the queries whose deadline has passed: one that waits for a change is looked up a
-    /// last time and answered with what there is, any other cannot be answered.
+    /// Takes a parked query away from all its entries.
+    fn unpark(&mut self, id: QueryId) {
+        let Some(Waiting { query, stage: Stage::Parked, .. }) = self.waiting.get(&id) else {
+            return;
+        };
+        for (store, key) in &query.entries {
+            let place = (query.partition, *store, key.clone());
+            if let Some(ids) = self.parked.get_mut(&place) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    self.parked.remove(&place);
+                }
+            }
+        }
+    }
+
+    /// Sees to the queries whose deadline has passed. Each is looked up once more and answered with
+    /// what there is; one whose time for that is over too cannot be answered.
     pub(crate) fn expire(&mut self, now: Timestamp) {
         while let Some((deadline, id)) = self.deadlines.first().copied() {
             if deadline > now {
@@ -266,13 +273,17 @@ impl Queries {
             }
             self.deadlines.pop_first();
             let Some(waiting) = self.waiting.get_mut(&id) else { continue };
-            if waiting.stage == Stage::Parked {
-                waiting.expired = true;
-                waiting.query.deadline = now + LAST_LOOK_UP_MS;
-                self.deadlines.insert((waiting.query.deadline, id));
-                self.make_fresh(id);
-            } else {
+            if waiting.expired {
                 self.answer(id, QueryOutcome::Unavailable, CommitPosition::default());
+                continue;
+            }
+            waiting.expired = true;
+            waiting.query.deadline = now + LAST_LOOK_UP_MS;
+            self.deadlines.insert((waiting.query.deadline, id));
+            self.changed.insert(waiting.query.partition);
+            // One whose look-up is under way or over needs no other.
+            if waiting.stage == Stage::Parked {
+                self.make_fresh(id);
             }
         }
     }
@@ -297,6 +308,9 @@ impl Queries {
             let Some(waiting) = self.waiting.get(&id) else { continue };
             match verdict(waiting, task, state)? {
                 Verdict::BehindChangelog => gap = true,
+                Verdict::NotYet if waiting.expired => {
+                    self.answer(id, QueryOutcome::Unavailable, CommitPosition::default());
+                }
                 Verdict::NotYet => {}
                 Verdict::Answer(outcome) => self.answer(id, outcome, task.position()),
                 Verdict::Park => self.park(id),
@@ -316,12 +330,18 @@ impl Queries {
     }
 
     fn answer(&mut self, id: QueryId, outcome: QueryOutcome, position: CommitPosition) {
-        self.make_fresh(id);
-        if let Some(waiting) = self.waiting.remove(&id) {
-            self.fresh.remove(&(waiting.query.partition, id));
-            self.deadlines.remove(&(waiting.query.deadline, id));
+        if self.forget(id) {
             self.answers.push(Answer { query: id, outcome, position });
         }
+    }
+
+    /// Drops a query, wherever it is. Whether it was there.
+    pub(crate) fn forget(&mut self, id: QueryId) -> bool {
+        self.make_fresh(id);
+        let Some(waiting) = self.waiting.remove(&id) else { return false };
+        self.fresh.remove(&(waiting.query.partition, id));
+        self.deadlines.remove(&(waiting.query.deadline, id));
+        true
     }
 }
 

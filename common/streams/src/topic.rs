@@ -34,6 +34,29 @@ impl<K, V, C> fmt::Debug for Topic<K, V, C> {
     }
 }
 
+/// How long the records of a topic are kept. Never is it age that ends them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// All of them, for ever.
+    Forever,
+    /// The newest record of each key.
+    Compacted,
+    /// Until each of these services has committed past them.
+    UntilConsumed {
+        /// The names of the services.
+        by: &'static [&'static str],
+    },
+}
+
+/// A topic as the system wants it. All topics of one log have the same number of partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicConfig {
+    /// Its name.
+    pub name: TopicName,
+    /// How long its records are kept.
+    pub retention: Retention,
+}
+
 /// The name of a state store, unique within its topology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoreName(&'static str);

@@ -8,16 +8,14 @@ use events::{
     order::OrderState,
 };
 use fastrand::Rng;
+use invariants::answers::Floor;
 use tokio::sync::watch;
 
 use super::{
     shop::{self, Call},
     world::{Caller, Finding, Placed, Shown, World},
 };
-use crate::{
-    http_client::{Answer, Target},
-    invariants::answers::Floor,
-};
+use crate::http_client::{Answer, Target};
 
 /// A client of the shop.
 #[derive(Debug)]

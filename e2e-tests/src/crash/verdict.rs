@@ -10,7 +10,7 @@ use events::{
 use streams::{ConsumedRecord, Offset, Partition, TopicName, TopicPartition};
 
 use super::Error;
-use crate::invariants::{Invariants, TOPICS, answers::Answers, orders::Orders};
+use invariants::{Invariants, TOPICS, answers::Answers, orders::Orders};
 
 const RECORDS_A_READ: usize = 5_000;
 

@@ -14,14 +14,12 @@ use events::{
     ids::OrderId,
     order::{OrderState, Version},
 };
+use invariants::{Violation, answers::Answers};
 use serde::Deserialize;
 use tokio::{sync::watch, time::sleep};
 
 use super::shop::Call;
-use crate::{
-    http_client::{Answer, Client, Target},
-    invariants::{Violation, answers::Answers},
-};
+use crate::http_client::{Answer, Client, Target};
 
 /// Longer than the server takes for any answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(45);

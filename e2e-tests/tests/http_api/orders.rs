@@ -181,6 +181,18 @@ async fn whoever_prefers_to_wait_gets_the_settled_order() {
 }
 
 #[tokio::test]
+async fn whoever_prefers_to_wait_for_no_time_gets_the_order_as_it_is() {
+    let app = shop().await;
+
+    for _ in 0..10 {
+        let answer = post_with(&app, &[("prefer", "wait=0")], &without_id()).await;
+
+        let id = answer.expect(201)["id"].as_str().unwrap().to_owned();
+        assert_eq!(app.get(&format!("/v1/orders/{id}")).await.expect(200)["id"], id.as_str());
+    }
+}
+
+#[tokio::test]
 async fn an_order_of_unknown_things_is_accepted_and_failed_with_every_reason() {
     let app = shop().await;
     let mut body = order_body("o-1", "nobody", "jumper", 1);

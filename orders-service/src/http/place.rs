@@ -133,10 +133,15 @@ impl Placing<'_> {
             return Err(self.taken());
         }
         let mut order = StoredOrder::read(&record)?;
+        let mut applied = waited(preference);
         if let Preference::Wait(wait) = preference
             && !order.state.is_settled()
         {
-            order = self.settled(wait).await?.unwrap_or(order);
+            // The order is placed, and says so even where there is no room or no time to wait.
+            match self.settled(wait).await {
+                Ok(settled) => order = settled.unwrap_or(order),
+                Err(_) => applied = Preference::None,
+            }
         }
         let response = match existing {
             Existing::SameRequest => order_answer(StatusCode::CREATED, &order),
@@ -146,7 +151,7 @@ impl Placing<'_> {
                 response
             }
         };
-        let response = with_applied(response, waited(preference));
+        let response = with_applied(response, applied);
         Ok(with_location(response, &self.order_id))
     }
 

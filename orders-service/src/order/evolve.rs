@@ -1,11 +1,11 @@
-//! The fold over an order's events: the one place where an order changes.
+//! The fold over an order's events, as whoever reads them does it: what the rules are held against.
 
 use events::ids::OrderId;
 use events::order::{Order, OrderEvent, OrderState, Version};
 
 /// An event that cannot follow what the order is: it was made by no rule of this service.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub(super) enum Error {
     /// The first event of an order is another than its creation.
     #[error("order {order_id} begins with {state} at version {version}")]
     NotCreated {
@@ -58,7 +58,7 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error`] where the event cannot follow; then the order is as before.
-pub fn evolve(order: Option<&Order>, event: &OrderEvent) -> Result<Order, Error> {
+pub(super) fn evolve(order: Option<&Order>, event: &OrderEvent) -> Result<Order, Error> {
     let (state, after) = (event.state(), event.order());
     let order_id = || after.id.clone();
     if after.state != state {

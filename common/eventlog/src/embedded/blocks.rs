@@ -3,8 +3,8 @@
 use redb::Table;
 use streams::Offset;
 
-use crate::embedded::encoding::{Malformed, Reader, write_number};
 use crate::embedded::trouble::Trouble;
+use crate::encoding::{Malformed, Reader, write_bytes, write_number};
 
 /// A block ends once it has this many bytes: large enough to be packed well, small enough that
 /// reading one record costs little.
@@ -27,18 +27,18 @@ impl BlockWriter {
         BlockWriter { partition, base: Offset(0), bytes: Vec::new(), written: 0 }
     }
 
-    /// Adds a record, which `write` writes.
+    /// Adds a record.
     pub(crate) fn add(
         &mut self,
         blocks: &mut Blocks<'_>,
         offset: Offset,
-        write: impl FnOnce(&mut Vec<u8>),
+        record: &[u8],
     ) -> Result<(), Trouble> {
         if self.bytes.is_empty() {
             self.base = offset;
         }
         write_number(&mut self.bytes, offset.0 - self.base.0);
-        write(&mut self.bytes);
+        write_bytes(&mut self.bytes, record);
         if self.bytes.len() >= BLOCK_BYTES {
             self.finish(blocks)?;
         }

@@ -6,8 +6,8 @@ use redb::ReadableTable;
 use streams::Offset;
 
 use crate::embedded::blocks::{BlockWriter, Blocks, records, unpack};
-use crate::embedded::encoding::{record_key, write_bytes};
 use crate::embedded::trouble::Trouble;
+use crate::encoding::record_key;
 
 /// So small a partition is not worth it.
 const DIRTY_BYTES_MIN: u64 = 256 * 1024;
@@ -50,7 +50,7 @@ pub(crate) fn compact(blocks: &mut Blocks<'_>, partition: u32) -> Result<Cleanne
         for record in records(Offset(*base), &block) {
             let (offset, bytes) = record?;
             if newest.get(&record_key(bytes)?.map(<[u8]>::to_vec)) == Some(&offset) {
-                writer.add(blocks, offset, |into| write_bytes(into, bytes))?;
+                writer.add(blocks, offset, bytes)?;
             }
         }
     }
@@ -68,11 +68,11 @@ mod tests {
     use bytes::Bytes;
     use redb::backends::InMemoryBackend;
     use redb::{Database, WriteTransaction};
-    use streams::{ConsumedRecord, Headers, Partition, Timestamp, TopicName, TopicPartition};
+    use streams::{Headers, Partition, ProducedRecord, Timestamp, TopicName, TopicPartition};
 
     use super::*;
-    use crate::embedded::encoding::write_record;
     use crate::embedded::layout::ByOffset;
+    use crate::encoding::encode_record;
 
     const PARTITION: u32 = 1;
 
@@ -82,11 +82,10 @@ mod tests {
         database.begin_write().unwrap()
     }
 
-    fn record(key: Option<&str>) -> ConsumedRecord {
+    fn record(key: Option<&str>) -> ProducedRecord {
         let topic = TopicName::new("levels");
-        ConsumedRecord {
-            source: TopicPartition::new(topic, Partition(PARTITION)),
-            offset: Offset(0),
+        ProducedRecord {
+            destination: TopicPartition::new(topic, Partition(PARTITION)),
             timestamp: Timestamp::EPOCH,
             key: key.map(|key| Bytes::copy_from_slice(key.as_bytes())),
             value: Some(Bytes::from(vec![1; 500])),
@@ -97,8 +96,7 @@ mod tests {
     fn write(blocks: &mut Blocks<'_>, partition: u32, from: u64, keys: &[Option<&str>]) {
         let mut writer = BlockWriter::new(partition);
         for (offset, key) in (from..).zip(keys) {
-            let record = record(*key);
-            writer.add(blocks, Offset(offset), |into| write_record(into, &record)).unwrap();
+            writer.add(blocks, Offset(offset), &encode_record(&record(*key))).unwrap();
         }
         writer.finish(blocks).unwrap();
     }

@@ -13,7 +13,7 @@ use crate::embedded::trouble::Trouble;
 
 /// How much of the store is kept in memory beside what came since the last checkpoint. Pages that
 /// do not fit are in the system's cache, two microseconds away.
-const STORE_CACHE_BYTES: usize = 24 * 1024 * 1024;
+const STORE_CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// The journal is written once and read at the start only.
 const JOURNAL_CACHE_BYTES: usize = 4 * 1024 * 1024;
 

@@ -6,7 +6,7 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 use streams::CommitPosition;
 
 use crate::core::Core;
-use crate::embedded::encoding::{Names, read_commit};
+use crate::embedded::commits::{CommitBytes, Names, read_commit};
 use crate::embedded::layout::COMMITS;
 use crate::embedded::trouble::Trouble;
 
@@ -47,7 +47,7 @@ impl Journal {
             for commit in commits(value.value()) {
                 let commit = commit?;
                 if next == core.committed().0 + 1 {
-                    core.apply(read_commit(commit, names)?)
+                    core.apply_prepared(read_commit(commit, names)?)
                         .map_err(|error| Trouble::corrupt(error.to_string()))?;
                 } else if next > core.committed().0 {
                     let missing = core.committed().0 + 1;
@@ -67,7 +67,7 @@ impl Journal {
     pub(crate) fn write(
         &mut self,
         first: u64,
-        commits: &[Vec<u8>],
+        commits: &[CommitBytes],
         checkpointed: CommitPosition,
     ) -> Result<(), Trouble> {
         let size = commits.iter().map(|commit| LENGTH_BYTES + commit.len()).sum();
@@ -77,11 +77,12 @@ impl Journal {
             let mut row = table.insert_reserve(first, size)?;
             let mut rest = row.as_mut();
             for commit in commits {
-                let (length, others) = rest.split_at_mut(LENGTH_BYTES);
-                length.copy_from_slice(&(commit.len() as u32).to_le_bytes());
-                let (bytes, others) = others.split_at_mut(commit.len());
-                bytes.copy_from_slice(commit);
-                rest = others;
+                let length = (commit.len() as u32).to_le_bytes();
+                for piece in std::iter::once(length.as_slice()).chain(commit.pieces()) {
+                    let (place, others) = rest.split_at_mut(piece.len());
+                    place.copy_from_slice(piece);
+                    rest = others;
+                }
             }
             drop(row);
             for _ in 0..ROWS_REMOVED_MAX {

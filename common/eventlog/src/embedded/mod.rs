@@ -16,8 +16,8 @@
 //! the system has thrown away what the first one was to write.
 
 mod blocks;
+mod commits;
 mod compaction;
-mod encoding;
 mod files;
 mod journal;
 mod layout;
@@ -50,12 +50,15 @@ use redb::StorageBackend;
 use streams::{CommitPosition, ConsumedRecord, Offset, ProducedRecord, TopicPartition};
 
 use crate::budget::Share;
+use crate::encoding::encode_record;
 use crate::error::Error;
 use crate::frozen::Wanted;
 use crate::log::{Appended, BoxFuture, Log, Membership, RequestLog, TopicConfig, Waker};
+use crate::prepared::Prepared;
 
 pub use session::EmbeddedSession;
 
+use commits::CommitBytes;
 use files::Databases;
 use opening::Opened;
 use shared::{Limits, Shared};
@@ -124,14 +127,16 @@ impl EmbeddedLog {
     }
 
     fn append_now(&self, record: &ProducedRecord) -> Result<Appended, Error> {
-        let encoded = encoding::append_bytes(record);
+        let of = record.destination;
+        let commit = Prepared::append(of, encode_record(record));
+        let bytes = CommitBytes::new(&commit);
         let mut state = self.shared().lock();
         state.health()?;
         if state.bytes() >= self.shared().limits.append_bytes_max {
             return Err(Error::Overloaded);
         }
-        let (appended, wakers) = state.core.append(record.clone())?;
-        self.shared().queue(state, encoded, &wakers);
+        let (appended, wakers) = state.core.append_prepared(of, commit)?;
+        self.shared().queue(state, bytes, &wakers);
         Ok(appended)
     }
 
@@ -150,7 +155,7 @@ impl EmbeddedLog {
                 let tail = state.core.topics.readable(of, position)?;
                 if position >= tail.base() {
                     let durable = state.core.durable();
-                    tail.read_durable(position, durable, &mut share, &mut records);
+                    tail.read_durable((of, position), durable, &mut share, &mut records);
                     return Ok(records);
                 }
                 (Arc::clone(&state.snapshot), tail.base())

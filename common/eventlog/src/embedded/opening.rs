@@ -6,9 +6,9 @@ use std::sync::Arc;
 use redb::{Database, ReadableDatabase, ReadableTable};
 use streams::{CommitPosition, Offset, Partition, TopicPartition};
 
-use crate::core::{Commit, Core};
+use crate::core::Core;
 use crate::embedded::blocks::unpack;
-use crate::embedded::encoding::{Names, read_commit};
+use crate::embedded::commits::{Names, read_commit};
 use crate::embedded::files::Databases;
 use crate::embedded::journal::Journal;
 use crate::embedded::layout::{self, EXTENTS, MERGED_AT, OFFSETS, UNMERGED};
@@ -109,9 +109,9 @@ fn load_unmerged(core: &mut Core, store: &Database, names: &mut Names) -> Result
         let (key, saved) = row?;
         let saved_at = CommitPosition(key.value().0);
         let commit = read_commit(&unpack(saved.value())?, names)?;
-        let Commit::Batch { group, batch } = commit else { continue };
+        let Some(group) = commit.group else { continue };
         let stores = &mut core.groups.entry(group).or_default().stores;
-        for task in batch.tasks {
+        for task in commit.tasks {
             let partition = task.partition;
             let unmerged = task
                 .changes

@@ -46,6 +46,8 @@ const CHECKPOINT_BYTES: usize = 10_000;
 /// After this many operations the power goes at the latest.
 const OPERATIONS_MAX: usize = 400;
 const CUTS_EACH: usize = 3;
+/// A log that has made so many commits does not fail any more.
+const COMMITS_MAX: u64 = 20_000;
 
 fn topics() -> Vec<TopicConfig> {
     vec![
@@ -116,6 +118,7 @@ fn commit_until_it_fails(log: &EmbeddedLog, first: u64, random: &mut Random) -> 
     let mut session = log.join(membership(), Arc::new(|| ())).unwrap();
     let durable = Arc::new(AtomicU64::new(first - 1));
     for number in first.. {
+        assert!(number < COMMITS_MAX, "the log goes on without its files");
         let CommitOutcome::Committed { position, .. } = session.commit(commit(number)) else {
             break;
         };

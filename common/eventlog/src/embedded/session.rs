@@ -12,7 +12,7 @@ use streams::{
 
 use crate::budget::Budget;
 use crate::embedded::EmbeddedLog;
-use crate::embedded::encoding::batch_bytes;
+use crate::embedded::commits::CommitBytes;
 use crate::embedded::snapshot::Snapshot;
 use crate::embedded::trouble::guarded;
 use crate::error::Error;
@@ -20,6 +20,7 @@ use crate::frozen::Wanted;
 use crate::group::SessionId;
 use crate::log::{OnDurable, Session};
 use crate::memtable::{Known, merged};
+use crate::prepared::Prepared;
 use crate::waiting::call;
 
 /// A worker's connection to an [`EmbeddedLog`].
@@ -146,7 +147,8 @@ impl Session for EmbeddedSession {
 
     fn commit(&mut self, batch: CommitBatch) -> CommitOutcome {
         let shared = self.log.shared();
-        let encoded = batch_bytes(self.group, &batch);
+        let commit = Prepared::batch(self.group, batch);
+        let bytes = CommitBytes::new(&commit);
         let mut state = shared.lock();
         loop {
             if let Err(error) = state.health() {
@@ -157,9 +159,9 @@ impl Session for EmbeddedSession {
             }
             state = shared.wait(&shared.checkpoint_done, state);
         }
-        let (outcome, wakers) = state.core.commit(self.id, batch);
+        let (outcome, wakers) = state.core.commit_prepared(self.id, commit);
         if matches!(outcome, CommitOutcome::Committed { .. }) {
-            shared.queue(state, encoded, &wakers);
+            shared.queue(state, bytes, &wakers);
         }
         outcome
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use streams::CommitPosition;
 
 use crate::core::{Core, Wakers};
+use crate::embedded::commits::CommitBytes;
 use crate::embedded::snapshot::Snapshot;
 use crate::error::Error;
 use crate::waiting::{Due, call};
@@ -25,7 +26,7 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         const MIB: usize = 1024 * 1024;
-        Limits { checkpoint_bytes: 8 * MIB, append_bytes_max: 24 * MIB, commit_bytes_max: 32 * MIB }
+        Limits { checkpoint_bytes: 8 * MIB, append_bytes_max: 16 * MIB, commit_bytes_max: 24 * MIB }
     }
 }
 
@@ -45,9 +46,8 @@ pub(crate) struct Shared {
 /// The state behind the lock.
 pub(crate) struct State {
     pub(crate) core: Core,
-    /// The commits that the journal thread has not taken yet, encoded; the last is the core's
-    /// newest.
-    pub(crate) queue: Vec<Vec<u8>>,
+    /// The commits that the journal thread has not taken yet; the last is the core's newest.
+    pub(crate) queue: Vec<CommitBytes>,
     /// Whether the journal thread waits to be woken: spares most commits a system call.
     pub(crate) journal_waits: bool,
     pub(crate) snapshot: Arc<Snapshot>,
@@ -102,10 +102,10 @@ impl Shared {
     pub(crate) fn queue(
         &self,
         mut state: MutexGuard<'_, State>,
-        encoded: Vec<u8>,
+        commit: CommitBytes,
         wakers: &Wakers,
     ) {
-        state.queue.push(encoded);
+        state.queue.push(commit);
         let wakes_journal = std::mem::take(&mut state.journal_waits);
         let wakes_checkpoint =
             state.core.frozen_bytes == 0 && state.core.active_bytes >= self.limits.checkpoint_bytes;

@@ -8,9 +8,9 @@ use streams::{ConsumedRecord, KeyRange, Offset, Partition};
 
 use crate::budget::Share;
 use crate::embedded::blocks::{records, unpack};
-use crate::embedded::encoding::read_record;
 use crate::embedded::layout::{ByOffset, RECORDS_PREFIX, STATE_PREFIX, ValueByKey, key_of};
 use crate::embedded::trouble::Trouble;
+use crate::encoding::decode_record;
 use crate::frozen::Wanted;
 
 type StateTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
@@ -111,11 +111,12 @@ impl Snapshot {
                 if offset < wanted.from {
                     continue;
                 }
-                let record = read_record(bytes, wanted.of, offset)?;
-                if !share.take(&record) {
+                if !share.take(bytes.len()) {
                     return Ok(offset);
                 }
-                into.push(record);
+                // A copy of its own: who keeps a record keeps no more than the record.
+                let record = Bytes::copy_from_slice(bytes);
+                into.push(decode_record(&record, wanted.of, offset)?);
             }
         }
         Ok(wanted.until)

@@ -1,11 +1,11 @@
 //! Writing the store: one checkpoint, one transaction.
 
 use redb::{Database, ReadableTable, WriteTransaction};
-use streams::{CommitBatch, Partition, StoreChange, TaskCommit};
+use streams::{Offset, Partition, StoreChange};
 
 use crate::embedded::blocks::{BlockWriter, Blocks, pack};
+use crate::embedded::commits::CommitBytes;
 use crate::embedded::compaction::{Cleanness, compact};
-use crate::embedded::encoding::{batch_bytes, write_record};
 use crate::embedded::layout::{
     ABOUT, ByOffset, CLEANNESS, EXTENTS, MERGED_AT, OFFSETS, POSITION, UNMERGED, ValueByKey,
     key_of, records_name, state_name,
@@ -13,6 +13,7 @@ use crate::embedded::layout::{
 use crate::embedded::trouble::Trouble;
 use crate::frozen::{Frozen, FrozenGroup, FrozenPartition, FrozenTopic};
 use crate::log::Retention;
+use crate::prepared::{Prepared, PreparedTask};
 
 /// Writes a checkpoint, durable when it returns. The log can then be opened with what it covers
 /// within milliseconds, whatever happens to the process.
@@ -75,9 +76,9 @@ fn write_blocks(blocks: &mut Blocks<'_>, partition: &FrozenPartition) -> Result<
     let consumed = partition.begin.0.saturating_sub(partition.tail.base.0) as usize;
     let wanted = partition.tail.records.get(consumed..).unwrap_or_default();
     let mut writer = BlockWriter::new(partition.number);
-    for stored in wanted {
-        let record = &stored.record;
-        writer.add(blocks, record.offset, |into| write_record(into, record))?;
+    let first = partition.begin.max(partition.tail.base);
+    for (offset, stored) in (first.0..).map(Offset).zip(wanted) {
+        writer.add(blocks, offset, &stored.record)?;
     }
     writer.finish(blocks)?;
     Ok(writer.written)
@@ -116,7 +117,8 @@ fn write_unmerged(transaction: &WriteTransaction, frozen: &Frozen) -> Result<(),
     for (number, group) in (0..).zip(&frozen.groups) {
         let tasks = newest_changes(&group.stores.unsaved);
         if !tasks.is_empty() {
-            let bytes = batch_bytes(group.name, &CommitBatch { tasks });
+            let commit = CommitBytes::new(&Prepared { group: Some(group.name), tasks });
+            let bytes: Vec<u8> = commit.pieces().flatten().copied().collect();
             unmerged.insert((frozen.position.0, number), pack(&bytes).as_slice())?;
         }
     }
@@ -124,14 +126,14 @@ fn write_unmerged(transaction: &WriteTransaction, frozen: &Frozen) -> Result<(),
 }
 
 /// The newest change of each key, by partition.
-fn newest_changes(changes: &[(Partition, StoreChange)]) -> Vec<TaskCommit> {
+fn newest_changes(changes: &[(Partition, StoreChange)]) -> Vec<PreparedTask> {
     let mut newest: Vec<&(Partition, StoreChange)> = changes.iter().rev().collect();
     let key = |(partition, change): &(Partition, StoreChange)| {
         (*partition, change.store, change.key.clone())
     };
     newest.sort_by_cached_key(|change| key(change));
     newest.dedup_by_key(|change| key(change));
-    let of_partition = |changes: &[&(Partition, StoreChange)]| TaskCommit {
+    let of_partition = |changes: &[&(Partition, StoreChange)]| PreparedTask {
         partition: changes[0].0,
         outputs: Vec::new(),
         changes: changes.iter().map(|(_, change)| change.clone()).collect(),

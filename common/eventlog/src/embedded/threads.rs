@@ -5,6 +5,7 @@ use std::sync::Arc;
 use redb::Database;
 use streams::CommitPosition;
 
+use crate::embedded::commits::CommitBytes;
 use crate::embedded::journal::Journal;
 use crate::embedded::shared::Shared;
 use crate::embedded::snapshot::Snapshot;
@@ -28,7 +29,7 @@ pub(crate) fn write_journal(shared: &Shared, mut journal: Journal) {
 /// Commits that the journal thread writes as one row.
 struct Batch {
     first: u64,
-    commits: Vec<Vec<u8>>,
+    commits: Vec<CommitBytes>,
     checkpointed: CommitPosition,
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use streams::{StateError, StoreName};
 
-use crate::embedded::encoding::Malformed;
+use crate::encoding::Malformed;
 use crate::error::Error;
 
 /// What goes wrong below the embedded log.

@@ -235,7 +235,9 @@ impl SimulatedLog for EmbeddedLog {
         self.core.assignment(self.core_session(session).0)
     }
 
-    fn poll(&mut self, _: SessionId, _: &mut Random) {}
+    fn poll(&mut self, _: SessionId, _: &mut Random) -> bool {
+        false
+    }
 
     fn perform(&mut self, request: &Request<'_>, random: &mut Random) -> Option<StepResult> {
         let (core_session, _) = self.core_session(request.session);

@@ -87,7 +87,8 @@ pub(crate) struct Request<'a> {
 /// Trouble that the log makes by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogFault {
-    SessionTimeout,
+    /// The member of this session is taken for dead.
+    SessionTimeout(SessionId),
     TransactionTimeout,
     /// Of the service at this index.
     OffsetsExpire(usize),
@@ -115,8 +116,9 @@ pub(crate) trait SimulatedLog {
     /// What the session knows of its partitions.
     fn assignment(&mut self, session: SessionId) -> Assignment;
 
-    /// The session hears of its group.
-    fn poll(&mut self, session: SessionId, random: &mut Random);
+    /// The session hears of its group, and the group of it. Whether anything changed for either:
+    /// a partition that is given up is free to others only once the group has heard so.
+    fn poll(&mut self, session: SessionId, random: &mut Random) -> bool;
 
     /// Does a step, or a part of it: `None` where it is not finished.
     fn perform(&mut self, request: &Request<'_>, random: &mut Random) -> Option<StepResult>;

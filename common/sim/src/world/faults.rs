@@ -19,6 +19,7 @@ enum Fault {
     CutOff,
     Leave,
     ClockJump,
+    SessionTimeout,
     OffsetsExpire,
     OfLog(LogFault),
 }
@@ -38,10 +39,17 @@ impl<W: Workload> World<W> {
             Fault::Pause => {
                 self.instances[index].troubles = Troubles { stalled: true, cut_off: true };
             }
-            Fault::Stall => self.instances[index].troubles.stalled = true,
+            Fault::Stall => {
+                self.instances[index].troubles.stalled = true;
+                // Now and then all of its process stood still before, and for too long.
+                if self.random.below(2) == 0 {
+                    self.time_out(index);
+                }
+            }
             Fault::CutOff => self.instances[index].troubles.cut_off = true,
             Fault::Leave => self.leave(index),
             Fault::ClockJump => self.jump_clock(index),
+            Fault::SessionTimeout => self.time_out(index),
             Fault::OffsetsExpire => {
                 let service = self.instances[index].place.service;
                 let of_service = |index: &usize| self.instances[*index].place.service == service;
@@ -67,7 +75,7 @@ impl<W: Workload> World<W> {
             (faults.pause, Fault::Pause),
             (faults.cut_off, Fault::CutOff),
             (faults.offsets_expire, Fault::OffsetsExpire),
-            (faults.session_timeout, Fault::OfLog(LogFault::SessionTimeout)),
+            (faults.session_timeout, Fault::SessionTimeout),
             (faults.transaction_timeout, Fault::OfLog(LogFault::TransactionTimeout)),
             (faults.clean_up, Fault::OfLog(LogFault::CleanUp)),
         ];
@@ -120,6 +128,13 @@ impl<W: Workload> World<W> {
             self.log.leave(running.session);
             let place = instance.place;
             self.abandon_calls(place);
+        }
+    }
+
+    /// An instance is taken for dead, and does not know it yet.
+    fn time_out(&mut self, index: usize) {
+        if let Some(running) = &self.instances[index].running {
+            self.log.fault(LogFault::SessionTimeout(running.session), &mut self.random);
         }
     }
 

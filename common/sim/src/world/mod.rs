@@ -178,13 +178,14 @@ impl<W: Workload> World<W> {
         }
     }
 
-    /// An instance looks at its assignment, where it can.
-    fn poll(&mut self, index: usize) {
+    /// An instance looks at its assignment, where it can. Whether anything changed by it.
+    fn poll(&mut self, index: usize) -> bool {
         let instance = &self.instances[index];
-        if let Some(running) = &instance.running
-            && !instance.troubles.cut_off
-        {
-            self.log.poll(running.session, &mut self.random);
+        match &instance.running {
+            Some(running) if !instance.troubles.cut_off => {
+                self.log.poll(running.session, &mut self.random)
+            }
+            _ => false,
         }
     }
 

@@ -57,7 +57,7 @@ impl<W: Workload> World<W> {
         happened |= self.expire_calls();
         let news = self.log.news();
         for index in 0..self.instances.len() {
-            self.poll(index);
+            happened |= self.poll(index);
             let news = self.log.news();
             if self.instances[index].is_runnable(self.now, news) {
                 self.work(index)?;

@@ -24,7 +24,7 @@ use bytes::Bytes;
 
 use crate::commit::{CommitBatch, CommitPosition, StoreChange};
 use crate::error::Error;
-use crate::query::{Answer, Queries, Query};
+use crate::query::{Answer, Queries, Query, QueryId};
 use crate::record::{Partition, TopicName, TopicPartition};
 use crate::state::StateReader;
 use crate::step::{Assignment, Fetched, StateBacking, Step, StepResult, StoreWrite};
@@ -94,6 +94,10 @@ pub struct WorkerHealth {
     pub trouble: Option<String>,
     /// Records of our own services that could not be decoded, each with why.
     pub bad_records: Vec<String>,
+    /// Whether the tables have been read up to where they ended at the start.
+    pub tables_read: bool,
+    /// The latest position that the worker knows to be committed.
+    pub as_of: CommitPosition,
 }
 
 impl Worker {
@@ -152,6 +156,16 @@ impl Worker {
         self.fetch_due = true;
     }
 
+    /// There may be new records: the worker fetches before it waits again.
+    pub fn news(&mut self) {
+        self.fetch_due = true;
+    }
+
+    /// Nobody waits for the answer to a query any more.
+    pub fn forget(&mut self, query: QueryId) {
+        self.queries.forget(query);
+    }
+
     /// Takes a query. Its answer is among [`Worker::take_answers`] at some later time, at the
     /// latest when its deadline has passed.
     pub fn query(&mut self, query: Query) {
@@ -206,6 +220,8 @@ impl Worker {
         let mut health = WorkerHealth {
             assigned: self.slots.keys().copied().collect(),
             trouble: self.trouble.clone(),
+            tables_read: self.tables_read,
+            as_of: self.seen,
             ..WorkerHealth::default()
         };
         for (partition, slot) in &self.slots {

@@ -6,6 +6,7 @@ use streams::{Offset, Partition, TopicPartition};
 
 use super::KafkaLog;
 use super::transactions::{Marker, TransactionId};
+use crate::log::SessionId;
 use crate::random::Random;
 
 impl KafkaLog {
@@ -32,12 +33,10 @@ impl KafkaLog {
     }
 
     /// A member is taken for dead, whether or not it is.
-    pub(super) fn session_timeout(&mut self, random: &mut Random) {
-        let service = random.index(self.services.len());
-        let group = &mut self.services[service].group;
-        if let Some(member) = random.pick(&group.members()) {
-            group.remove(*member);
-            self.dead.retain(|dead| *dead != (service, *member));
+    pub(super) fn session_timeout(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if let Some(member) = session.member {
+            self.services[session.place.service].group.remove(member);
             self.news += 1;
         }
     }

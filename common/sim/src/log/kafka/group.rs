@@ -69,8 +69,9 @@ impl Group {
         }
     }
 
-    pub(super) fn members(&self) -> Vec<MemberId> {
-        self.members.keys().copied().collect()
+    /// What the member may believe to own, as far as the group knows; `None` of no member.
+    pub(super) fn held(&self, id: MemberId) -> Option<&BTreeSet<Partition>> {
+        self.members.get(&id).map(|member| &member.held)
     }
 
     /// What the member is to own once everybody has given up what is not theirs any more: a range
@@ -164,7 +165,7 @@ mod tests {
         for _ in 0..count {
             group.join(&mut random);
         }
-        let members = group.members();
+        let members = group.members.keys().copied().collect();
         (group, members)
     }
 

@@ -281,11 +281,13 @@ impl SimulatedLog for KafkaLog {
         self.sessions.get_mut(&session).map(|known| known.assignment(mutation)).unwrap_or_default()
     }
 
-    fn poll(&mut self, id: SessionId, random: &mut Random) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+    fn poll(&mut self, id: SessionId, random: &mut Random) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
         let group = &mut self.services[session.place.service].group;
         let member = *session.member.get_or_insert_with(|| group.join(random));
+        let held_before = group.held(member).cloned();
         let heard = group.heartbeat(member, &session.owned(), self.options.partitions);
+        let is_news_to_group = group.held(member) != held_before.as_ref();
         let is_lost = !self.healed && random.chance(self.options.step_fails);
         let changed = match heard {
             _ if is_lost => false,
@@ -299,6 +301,7 @@ impl SimulatedLog for KafkaLog {
             }
         };
         self.news += u64::from(changed);
+        changed || is_news_to_group
     }
 
     fn perform(&mut self, request: &Request<'_>, random: &mut Random) -> Option<StepResult> {
@@ -383,7 +386,7 @@ impl SimulatedLog for KafkaLog {
 
     fn fault(&mut self, fault: LogFault, random: &mut Random) {
         match fault {
-            LogFault::SessionTimeout => self.session_timeout(random),
+            LogFault::SessionTimeout(session) => self.session_timeout(session),
             LogFault::TransactionTimeout => {
                 if let Some(transaction) = random.pick(&self.transactions.open()) {
                     self.transactions.time_out(*transaction);

@@ -142,8 +142,8 @@ mod tests {
     use events::order::OrderState::{Created, Failed, Validated};
     use events::stock::{AdjustStock, ProductRequest};
 
-    use super::super::fixtures::*;
     use super::*;
+    use crate::fixtures::*;
 
     const V1: Version = Version(1);
     const V2: Version = Version(2);

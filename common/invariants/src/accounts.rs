@@ -170,8 +170,8 @@ fn payment_at_rest(order: &Order, payment: Option<&PaymentEvent>) -> Option<Stri
 mod tests {
     use events::order::OrderState::{Cancelled, Created, Failed, Paid, Shipped, Validated};
 
-    use super::super::fixtures::*;
     use super::*;
+    use crate::fixtures::*;
 
     const LIFE_TO_PAID: &[OrderState] = &[Created, Validated, Paid];
     const LIFE_TO_SHIPPED: &[OrderState] = &[Created, Validated, Paid, Shipped];

@@ -95,8 +95,8 @@ mod tests {
     use events::order::OrderState::{Cancelled, Created, Failed, Paid, Shipped, Validated};
     use events::stock::AdjustStock;
 
-    use super::super::fixtures::*;
     use super::*;
+    use crate::fixtures::*;
 
     /// A log with one order in the last of these states.
     fn with_order(states: &[OrderState]) -> Orders {

@@ -11,6 +11,8 @@
 //! - [`accounts`]: nothing is overspent, and what is taken was owed for an order (INV-2, INV-6)
 //! - [`answers`]: nothing that a client has heard is lost or taken back (INV-7)
 
+#![warn(missing_docs)]
+
 use std::fmt;
 
 use events::topics::{

@@ -111,8 +111,8 @@ fn legal(before: Option<&Order>, event: &OrderEvent) -> Result<(), String> {
 mod tests {
     use events::order::OrderState::{Cancelled, Created, Failed, Paid, Shipped, Validated};
 
-    use super::super::fixtures::*;
     use super::*;
+    use crate::fixtures::*;
 
     /// Whether an order may have these events one after another.
     fn is_legal(events: &[(u32, OrderState)]) -> bool {

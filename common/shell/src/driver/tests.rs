@@ -1,0 +1,229 @@
+//! What the driver owes its workers and those who ask them.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use streams::{Offset, Partition, Query, QueryId, QueryOutcome, TableEntry, Timestamp};
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
+
+use super::fixtures::{COUNT, FaultyLog, FaultySession, TITLES, VISITS, counter};
+use super::worker_loop::{Turn, WorkerLoop};
+use super::{Command, TablePage, start};
+use crate::owners::Owners;
+use crate::service::{Read, ReadOutcome};
+
+/// More turns than anything takes here.
+const MANY_TURNS: usize = 1_000;
+
+/// The one worker of a service, and the way to it.
+struct Fixture {
+    log: FaultyLog,
+    owners: Arc<Owners>,
+    worker: WorkerLoop<FaultySession>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let (log, owners) = (FaultyLog::new(1), Arc::new(Owners::default()));
+        let thread = Arc::new(OnceLock::new());
+        let worker = WorkerLoop::join(&log, counter(), Arc::clone(&owners), &thread).unwrap();
+        Fixture { log, owners, worker }
+    }
+
+    fn settled() -> Self {
+        let mut fixture = Fixture::new();
+        fixture.settle();
+        fixture
+    }
+
+    /// Gives the worker its turns until it has nothing to do.
+    fn settle(&mut self) {
+        while self.worker.turn().unwrap() == Turn::Busy {}
+    }
+
+    /// Whether clients know the partition's owner. Rings no bell where they do not.
+    fn is_owner_known(&self) -> bool {
+        let (respond, _) = oneshot::channel();
+        self.owners.send(Partition(0), Command::Health { respond })
+    }
+
+    fn ask(&self, query: Query) -> oneshot::Receiver<QueryOutcome> {
+        let (respond, answer) = oneshot::channel();
+        assert!(self.owners.send(Partition(0), Command::Query { query, respond }));
+        answer
+    }
+
+    fn ask_page(&self) -> oneshot::Receiver<Vec<(Bytes, TableEntry)>> {
+        let (respond, page) = oneshot::channel();
+        let asked = TablePage { table: TITLES.name(), after: Bytes::new(), limit: 10 };
+        assert!(self.owners.send_any(Command::TablePage { page: asked, respond }));
+        page
+    }
+
+    /// Whether the worker says that it runs all its tasks; `None` before it knows which.
+    fn runs_all(&mut self) -> Option<bool> {
+        let (respond, mut health) = oneshot::channel();
+        assert!(self.owners.send_any(Command::Health { respond }));
+        self.settle();
+        health.try_recv().unwrap().map(|health| health.running == health.assigned)
+    }
+}
+
+fn count_of_ada(after: Option<Offset>) -> Query {
+    Query {
+        id: QueryId(0),
+        partition: Partition(0),
+        entries: vec![(COUNT.name(), Bytes::from_static(b"ada"))],
+        after: after.map(|offset| (VISITS.name(), offset)),
+        until: None,
+        deadline: Timestamp::from_millis(i64::MAX),
+    }
+}
+
+fn found(count: &'static str) -> QueryOutcome {
+    QueryOutcome::Found(vec![Some(Bytes::from_static(count.as_bytes()))])
+}
+
+#[test]
+fn a_record_is_taken_between_whatever_two_turns_it_comes() {
+    for turns_before in 0..30 {
+        let mut fixture = Fixture::new();
+        let _ = fixture.worker.turn_of(1).unwrap();
+        let mut answer = fixture.ask(count_of_ada(Some(Offset(0))));
+        for _ in 0..turns_before {
+            let _ = fixture.worker.turn_of(1).unwrap();
+        }
+
+        assert_eq!(fixture.log.write(VISITS.name(), "ada", "1"), Offset(0));
+        for _ in 0..MANY_TURNS {
+            let _ = fixture.worker.turn_of(1).unwrap();
+        }
+
+        assert_eq!(answer.try_recv(), Ok(found("1")), "after {turns_before} turns");
+    }
+}
+
+#[test]
+fn queries_of_clients_that_have_gone_are_forgotten() {
+    let mut fixture = Fixture::settled();
+    fixture.log.write(VISITS.name(), "ada", "1");
+    let never = || Query { until: Some(Arc::new(|_| false)), ..count_of_ada(None) };
+    let mut stays = fixture.ask(never());
+
+    for _ in 0..10_000 {
+        drop(fixture.ask(never()));
+    }
+    fixture.settle();
+
+    assert_eq!(fixture.worker.worker.open_queries(), 1);
+    assert_eq!(stays.try_recv(), Err(TryRecvError::Empty));
+}
+
+#[test]
+fn an_answer_is_given_when_what_it_shows_is_durable() {
+    let mut fixture = Fixture::settled();
+    fixture.log.faults().not_durable = Some(Vec::new());
+    let offset = fixture.log.write(VISITS.name(), "ada", "1");
+
+    let mut answer = fixture.ask(count_of_ada(Some(offset)));
+    fixture.settle();
+    assert_eq!(answer.try_recv(), Err(TryRecvError::Empty));
+
+    fixture.log.end_waits_for_durability(&Ok(()));
+    assert_eq!(answer.try_recv(), Ok(found("1")));
+}
+
+#[test]
+fn what_never_becomes_durable_is_never_shown() {
+    let mut fixture = Fixture::settled();
+    fixture.log.faults().not_durable = Some(Vec::new());
+    let offset = fixture.log.write(VISITS.name(), "ada", "1");
+    let (mut answer, mut page) = (fixture.ask(count_of_ada(Some(offset))), fixture.ask_page());
+    fixture.settle();
+
+    let failed = eventlog::Error::Failed { reason: "no space".to_owned() };
+    fixture.log.end_waits_for_durability(&Err(failed));
+
+    assert_eq!(answer.try_recv(), Err(TryRecvError::Closed));
+    assert_eq!(page.try_recv().unwrap_err(), TryRecvError::Closed);
+}
+
+#[test]
+fn an_assignment_that_could_not_be_asked_for_is_asked_for_again_without_a_bell() {
+    let mut fixture = Fixture::new();
+    fixture.log.faults().assignment_fails = true;
+    fixture.settle();
+    assert_eq!(fixture.runs_all(), None);
+    let Turn::Idle(rest) = fixture.worker.turn().unwrap() else { panic!("more to do") };
+    assert!(rest <= Duration::from_millis(100), "{rest:?}");
+
+    fixture.log.faults().assignment_fails = false;
+
+    while !fixture.is_owner_known() {
+        fixture.settle();
+    }
+    assert_eq!(fixture.runs_all(), Some(true));
+}
+
+#[test]
+fn a_worker_without_an_assignment_says_so() {
+    let mut fixture = Fixture::new();
+    fixture.log.faults().unassigned = true;
+    fixture.settle();
+
+    assert_eq!(fixture.runs_all(), None);
+}
+
+#[test]
+fn a_page_of_a_table_is_not_answered_before_the_tables_are_read() {
+    let mut fixture = Fixture::new();
+    fixture.log.write(TITLES.name(), "ada", "\"countess\"");
+    fixture.log.faults().ends_fail = true;
+    let mut early = fixture.ask_page();
+    fixture.settle();
+    assert_eq!(early.try_recv().unwrap_err(), TryRecvError::Closed);
+
+    fixture.log.faults().ends_fail = false;
+
+    let entries = loop {
+        let mut page = fixture.ask_page();
+        fixture.settle();
+        if let Ok(entries) = page.try_recv() {
+            break entries;
+        }
+    };
+    assert_eq!(entries.len(), 1);
+}
+
+#[tokio::test]
+async fn workers_on_threads_take_records_and_answer_reads() {
+    let log = FaultyLog::new(6);
+    let (failed, _failures) = tokio::sync::mpsc::unbounded_channel();
+    let (handles, driver) = start(&log, &[counter()], 2, failed).unwrap();
+    let service = &handles[0];
+    while !service.health().await.missing.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let visits = log.write(VISITS.name(), "ada", "7");
+
+    let read = Read {
+        partition_key: key_of_partition_0(),
+        entries: vec![(COUNT.name(), Bytes::from_static(b"ada"))],
+        after: Some((VISITS.name(), visits)),
+        until: None,
+        timeout: Duration::from_secs(10),
+    };
+    let seven = Some(Bytes::from_static(b"7"));
+    assert_eq!(service.read(read).await, Ok(ReadOutcome::Found(vec![seven])));
+
+    driver.stop();
+    let missing = service.health().await.missing;
+    assert_eq!(missing, ["counter: a worker does not answer"; 2]);
+}
+
+fn key_of_partition_0() -> Bytes {
+    let keys = (0..).map(|number: u32| Bytes::from(number.to_string()));
+    keys.into_iter().find(|key| streams::partition_for_key(key, 6) == Partition(0)).unwrap()
+}
