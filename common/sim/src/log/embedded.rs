@@ -248,6 +248,9 @@ impl SimulatedLog for EmbeddedLog {
             Step::LookUpEnds(of) => self.ends(request, of),
             Step::Fetch(from) => match self.core.fetch(from, self.options.fetch_records as usize) {
                 Ok(fetched) => StepResult::Fetched(fetched),
+                Err(error @ eventlog::Error::OutOfRange { .. }) => {
+                    StepResult::OutOfRange { reason: error.to_string() }
+                }
                 Err(error) => StepResult::Failed { reason: error.to_string() },
             },
             Step::Commit(batch) => {

@@ -202,7 +202,7 @@ impl KafkaLog {
             let partition = &self.partitions[of];
             if partition.is_out_of_range(*position) {
                 let reason = format!("position {position} of {of} is out of range");
-                return StepResult::Failed { reason };
+                return StepResult::OutOfRange { reason };
             }
             let piece = partition.read(*position, share, &self.transactions);
             fetched.records.extend(piece.records.into_iter().cloned());
@@ -215,7 +215,8 @@ impl KafkaLog {
         let service = self.service_of(session);
         let changelog = &self.partitions[&TopicPartition::new(service.changelog, of)];
         if changelog.is_out_of_range(from) {
-            return StepResult::OutOfRange;
+            let reason = format!("position {from} of {of} in the changelog is out of range");
+            return StepResult::OutOfRange { reason };
         }
         let records_max = self.options.fetch_records as usize;
         let piece = changelog.read(from, records_max, &self.transactions);
