@@ -120,8 +120,12 @@ impl Script {
         self.try_step().unwrap()
     }
 
+    pub(crate) fn try_answer(&mut self, result: StepResult) -> Result<(), Error> {
+        self.worker.on_result(result, self.now, &self.state)
+    }
+
     pub(crate) fn answer(&mut self, result: StepResult) {
-        self.worker.on_result(result, self.now, &self.state).unwrap();
+        self.try_answer(result).unwrap();
     }
 
     /// The next step that is no look for records; there are none.
