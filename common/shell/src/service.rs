@@ -248,7 +248,7 @@ impl ServiceHandle {
             answer
         };
         let answers: Vec<_> = workers.into_iter().map(ask).collect();
-        let until = tokio::time::Instant::now() + ANSWER_GRACE;
+        let until = Instant::now() + ANSWER_GRACE;
         let (mut running, mut assigned) = (0, 0);
         for answer in answers {
             match tokio::time::timeout_at(until, answer).await {

@@ -42,7 +42,12 @@ fn running_beside_changelog() -> Script {
     script
 }
 
+/// It waits a moment, and its tasks start again.
 fn starts_again(script: &mut Script) {
+    let Step::Wait(Some(until)) = script.step() else { panic!("it waits before it tries again") };
+    assert_eq!(until, script.now + 50);
+    script.now = until;
+    script.answer(StepResult::Done);
     assert_eq!(script.step(), Step::Open);
     script.answer(StepResult::Done);
     assert_eq!(script.step(), Step::LoadPositions(vec![PARTITION]));
@@ -60,9 +65,6 @@ fn a_commit_without_a_sure_answer_starts_everything_again() {
 fn a_commit_that_could_not_be_made_starts_everything_again() {
     let (mut script, _) = committing();
     script.answer(failed());
-    assert!(matches!(script.step(), Step::Wait(Some(_))));
-    script.now = script.now + 50;
-    script.answer(StepResult::Done);
     starts_again(&mut script);
 }
 
@@ -137,7 +139,7 @@ fn a_store_whose_changelog_no_longer_reaches_back_to_it_is_emptied() {
     script.answer(StepResult::Ends(vec![Offset(9)]));
     let from_the_store = Step::ReadChangelog { partition: PARTITION, from: Offset(2) };
     assert_eq!(script.step(), from_the_store);
-    script.answer(StepResult::OutOfRange);
+    script.answer(StepResult::OutOfRange { reason: "position 2 is out of range".to_owned() });
     assert_eq!(script.step(), Step::WipeStore(PARTITION));
 }
 
@@ -295,4 +297,24 @@ fn a_failed_look_up_for_the_tables_is_made_again() {
     let mut script = about_to_read_its_table();
     let guests = TopicPartition::new(GUESTS.name(), PARTITION);
     assert_eq!(fail(&mut script), Step::LookUpEnds(vec![guests]));
+}
+
+#[test]
+fn a_fetch_out_of_range_starts_tasks_again_and_stops_the_worker_when_that_does_not_help() {
+    let mut script = Script::running_in_log();
+    let out_of_range = || StepResult::OutOfRange { reason: "position 7 of visits/0".to_owned() };
+    script.worker.news();
+    assert!(matches!(script.step(), Step::Fetch(_)));
+    script.answer(out_of_range());
+    starts_again(&mut script);
+    script.load_positions(TaskPositions::default());
+    while !matches!(script.step(), Step::Fetch(_)) {
+        script.answer(StepResult::Done);
+    }
+
+    let stopped = script.try_answer(out_of_range());
+
+    assert!(
+        matches!(stopped, Err(streams::Error::OutOfRange { reason }) if reason.contains("visits/0"))
+    );
 }

@@ -328,7 +328,7 @@ impl Simulated {
                 }
                 Ok(fetched)
             }
-            StepResult::Failed { reason } => {
+            StepResult::OutOfRange { reason } | StepResult::Failed { reason } => {
                 let out_of_range = |(of, position): &(TopicPartition, Offset)| {
                     let error = Error::OutOfRange { of: *of, position: *position };
                     (error.to_string() == reason).then_some(error)
