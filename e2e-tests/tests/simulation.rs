@@ -59,13 +59,12 @@ fn a_seed_replays_to_the_same_end() {
     }
 }
 
-/// The first seed that shows that a guard is missing.
+/// The first seed that shows that a guard is missing: it is clean with the guard.
 fn found(mode: Mode, mutation: Mutation) -> Option<u64> {
-    let finds = |seed: &u64| {
-        let setup = Setup { seed: *seed, mode, mutation: Some(mutation) };
-        run(setup, &Endings::default()).is_err()
-    };
-    (0..MUTATION_SEEDS).find(finds)
+    let fails = |seed, mutation| run(Setup { seed, mode, mutation }, &Endings::default()).is_err();
+    let seed = (0..MUTATION_SEEDS).find(|seed| fails(*seed, Some(mutation)))?;
+    assert!(!fails(seed, None), "seed {seed} fails without {mutation} too");
+    Some(seed)
 }
 
 #[test]

@@ -12,6 +12,7 @@ use streams::{
     StoreName, TableEntry, Topic, TopicName, TopicPartition, WorkerHealth, partition_for_key,
 };
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::clock;
 use crate::driver::{Command, TablePage, WorkerAddress};
@@ -177,7 +178,9 @@ impl ServiceHandle {
     pub async fn read(&self, read: Read) -> Result<ReadOutcome, ServiceError> {
         let partition = partition_for_key(&read.partition_key, self.partitions);
         let timeout_ms = u64::try_from(read.timeout.as_millis()).unwrap_or(u64::MAX);
+        // The worker's clock is the wall clock, which may be set back; nobody waits longer for it.
         let deadline = clock::now() + timeout_ms;
+        let ends_at = Instant::now() + read.timeout;
         loop {
             let (respond, answer) = oneshot::channel();
             let query = Query {
@@ -189,8 +192,7 @@ impl ServiceHandle {
                 deadline,
             };
             if self.owners.send(partition, Command::Query { query, respond }) {
-                let left = Duration::from_millis(deadline.millis_since(clock::now()));
-                match tokio::time::timeout(left + ANSWER_GRACE, answer).await {
+                match tokio::time::timeout_at(ends_at + ANSWER_GRACE, answer).await {
                     Ok(Ok(QueryOutcome::Found(entries))) => return Ok(ReadOutcome::Found(entries)),
                     Ok(Ok(QueryOutcome::TimedOut(entries))) => {
                         return Ok(ReadOutcome::TimedOut(entries));
@@ -203,7 +205,7 @@ impl ServiceHandle {
                     Ok(Ok(QueryOutcome::NotOwner)) => {}
                 }
             }
-            if clock::now() >= deadline {
+            if Instant::now() >= ends_at {
                 return Err(ServiceError::NotInTime);
             }
             self.owners.changed(OWNER_WAIT).await;
@@ -246,7 +248,7 @@ impl ServiceHandle {
             answer
         };
         let answers: Vec<_> = workers.into_iter().map(ask).collect();
-        let until = tokio::time::Instant::now() + ANSWER_GRACE;
+        let until = Instant::now() + ANSWER_GRACE;
         let (mut running, mut assigned) = (0, 0);
         for answer in answers {
             match tokio::time::timeout_at(until, answer).await {

@@ -45,6 +45,12 @@ pub enum Error {
         /// The offset in the changelog.
         changelog: Option<Offset>,
     },
+    /// Committed offsets lie where there are no records any more: some were lost, or never there.
+    #[error("committed offsets do not fit the log: {reason}")]
+    OutOfRange {
+        /// Which ones.
+        reason: String,
+    },
     /// The driver answered a step with the result of another.
     #[error("the answer to a step is of another kind: {0}")]
     Protocol(&'static str),

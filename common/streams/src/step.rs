@@ -51,8 +51,11 @@ pub enum StepResult {
     Fetched(Fetched),
     /// Of `Commit`.
     Committed(CommitOutcome),
-    /// Of `ReadChangelog`: there is no such position (any more).
-    OutOfRange,
+    /// Of `ReadChangelog` and `Fetch`: there is no such position (any more).
+    OutOfRange {
+        /// Which one, for the operator.
+        reason: String,
+    },
     /// The step could not be done for now; the worker tries again a little later.
     Failed {
         /// Why, for the operator.

@@ -129,11 +129,6 @@ impl Task {
             .map(|input| (TopicPartition::new(input.topic, self.partition), input.fetched))
     }
 
-    /// The position after the last record taken of a source, the open batch included.
-    pub fn taken(&self, topic: TopicName) -> Option<Offset> {
-        self.inputs.iter().find(|input| input.topic == topic).map(|input| input.taken)
-    }
-
     /// The position after the last committed record of a source.
     pub fn committed(&self, topic: TopicName) -> Option<Offset> {
         let index = self.inputs.iter().position(|input| input.topic == topic)?;

@@ -1,6 +1,7 @@
 //! The files of a log: one directory, one process.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
 use std::path::Path;
 
 #[cfg(any(test, feature = "test-util"))]
@@ -70,9 +71,14 @@ fn create(
     drop(database);
     File::open(&unfinished)?.sync_all()?;
     fs::rename(&unfinished, path)?;
-    // The name is on disk once its directory is, and the directory's own once the one above is.
-    for directory in path.canonicalize()?.ancestors().skip(1).take(2) {
-        File::open(directory)?.sync_all()?;
+    // The name is on disk once its directory is, and the directory's own once the one above is; any
+    // of them may just have been made.
+    for directory in path.canonicalize()?.ancestors().skip(1) {
+        match File::open(directory).and_then(|directory| directory.sync_all()) {
+            // What may not be read was not made here.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
+            synced => synced?,
+        }
     }
     Ok(())
 }

@@ -2,7 +2,6 @@
 //! byte for byte.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use streams::{
@@ -18,14 +17,14 @@ use crate::random::Random;
 /// What every task has taken, in the order of its commits.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
-    tasks: BTreeMap<(usize, Partition), Vec<Rc<Attempt>>>,
+    tasks: BTreeMap<(usize, Partition), Vec<Arc<Attempt>>>,
 }
 
 impl Replay {
-    pub(crate) fn committed(&mut self, attempt: &Rc<Attempt>) {
+    pub(crate) fn committed(&mut self, attempt: &Arc<Attempt>) {
         for task in &attempt.batch.tasks {
             let place = (attempt.place.service, task.partition);
-            self.tasks.entry(place).or_default().push(Rc::clone(attempt));
+            self.tasks.entry(place).or_default().push(Arc::clone(attempt));
         }
     }
 
@@ -111,7 +110,7 @@ impl Again {
 
     fn run(
         mut self,
-        attempts: &[Rc<Attempt>],
+        attempts: &[Arc<Attempt>],
         histories: &TableHistories,
         random: &mut Random,
     ) -> Result<Self, String> {
@@ -162,7 +161,7 @@ impl Again {
         }
     }
 
-    fn compare(&self, attempts: &[Rc<Attempt>]) -> Result<(), String> {
+    fn compare(&self, attempts: &[Arc<Attempt>]) -> Result<(), String> {
         let mut state = Entries::new();
         let mut outputs = Vec::with_capacity(self.outputs.len());
         for attempt in attempts {

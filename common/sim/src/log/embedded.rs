@@ -2,7 +2,6 @@
 //! committed one, and power cuts after which every commit above some position is gone.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use eventlog::{Commit, Core, Membership, SessionId as CoreSessionId, TopicConfig};
@@ -19,7 +18,7 @@ use crate::options::Options;
 use crate::random::Random;
 
 /// A batch or a part of one, with what it was asked for.
-type Part = (CommitBatch, Option<Rc<Attempt>>);
+type Part = (CommitBatch, Option<Arc<Attempt>>);
 
 /// The embedded log of one simulated machine.
 pub(crate) struct EmbeddedLog {
@@ -31,7 +30,7 @@ pub(crate) struct EmbeddedLog {
     sessions: BTreeMap<SessionId, (CoreSessionId, Place)>,
     last_session: u64,
     /// All commits, in their order: what the disk would hold if every one of them were synced.
-    commits: Vec<(Commit, Option<Rc<Attempt>>)>,
+    commits: Vec<(Commit, Option<Arc<Attempt>>)>,
     /// How many of them have been reported as decided: the durable ones.
     reported: usize,
     /// Up to where a sync that is under way will make them durable.
@@ -90,7 +89,7 @@ impl EmbeddedLog {
         &mut self,
         session: SessionId,
         batch: &CommitBatch,
-        attempt: Option<&Rc<Attempt>>,
+        attempt: Option<&Arc<Attempt>>,
         random: &mut Random,
     ) -> Option<CommitOutcome> {
         if let Some(parts) = self.torn.get_mut(&session) {
@@ -115,7 +114,7 @@ impl EmbeddedLog {
     }
 
     /// The parts in which a commit is written: one, unless a mutation tears it apart.
-    fn tear(&self, batch: &CommitBatch, attempt: Option<&Rc<Attempt>>) -> VecDeque<Part> {
+    fn tear(&self, batch: &CommitBatch, attempt: Option<&Arc<Attempt>>) -> VecDeque<Part> {
         let only = |part: fn(&TaskCommit) -> TaskCommit| CommitBatch {
             tasks: batch.tasks.iter().map(part).collect(),
         };
@@ -147,7 +146,7 @@ impl EmbeddedLog {
         &mut self,
         session: SessionId,
         part: &CommitBatch,
-        attempt: Option<Rc<Attempt>>,
+        attempt: Option<Arc<Attempt>>,
     ) -> CommitOutcome {
         let (core_session, place) = self.core_session(session);
         let group = self.services[place.service].name();
@@ -248,6 +247,9 @@ impl SimulatedLog for EmbeddedLog {
             Step::LookUpEnds(of) => self.ends(request, of),
             Step::Fetch(from) => match self.core.fetch(from, self.options.fetch_records as usize) {
                 Ok(fetched) => StepResult::Fetched(fetched),
+                Err(error @ eventlog::Error::OutOfRange { .. }) => {
+                    StepResult::OutOfRange { reason: error.to_string() }
+                }
                 Err(error) => StepResult::Failed { reason: error.to_string() },
             },
             Step::Commit(batch) => {
@@ -318,7 +320,7 @@ impl SimulatedLog for EmbeddedLog {
             .filter_map(|(commit, attempt)| match (commit, attempt) {
                 (Commit::Append(record), _) => Some(Decided::Appended(record.clone())),
                 (Commit::Batch { .. }, Some(attempt)) => {
-                    Some(Decided::Committed(Rc::clone(attempt)))
+                    Some(Decided::Committed(Arc::clone(attempt)))
                 }
                 (Commit::Batch { .. }, None) => None,
             })

@@ -1,12 +1,14 @@
 //! The simulated log: one interface, two modes. Unlike a real log it takes part in the simulation:
 //! it says what it has decided as soon as it has, whether or not anybody has been told.
 
+#[cfg(test)]
+mod contract;
 mod disk;
 mod embedded;
 mod kafka;
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use eventlog::{Core, SessionId as CoreSessionId};
@@ -57,7 +59,7 @@ pub(crate) struct Attempt {
 #[derive(Debug)]
 pub(crate) enum Decided {
     Appended(ProducedRecord),
-    Committed(Rc<Attempt>),
+    Committed(Arc<Attempt>),
 }
 
 /// What became of a request that was to be appended.
@@ -79,7 +81,7 @@ pub(crate) struct Request<'a> {
     pub(crate) session: SessionId,
     pub(crate) step: &'a Step,
     /// Of a commit.
-    pub(crate) attempt: Option<&'a Rc<Attempt>>,
+    pub(crate) attempt: Option<&'a Arc<Attempt>>,
     /// The partitions whose tasks run, at the session's worker.
     pub(crate) running: &'a [Partition],
 }

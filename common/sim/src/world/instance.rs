@@ -1,7 +1,6 @@
 //! An instance of a service: a worker, its session, and the driver between them, which does one
 //! part of a step at a time.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use streams::{
@@ -50,7 +49,7 @@ enum Stage {
     /// The worker can be asked for its next step.
     Ready,
     /// The step is to be done on the log, or goes on there.
-    Said(Step, Option<Rc<Attempt>>),
+    Said(Step, Option<Arc<Attempt>>),
     /// The worker is to be told.
     Done(StepResult),
     /// The worker waits for news, or for a time.
@@ -181,7 +180,7 @@ impl Running {
                     tables: self.worker.tables().positions().collect(),
                     ended_at: with.now,
                 };
-                Stage::Said(Step::Commit(batch), Some(Rc::new(attempt)))
+                Stage::Said(Step::Commit(batch), Some(Arc::new(attempt)))
             }
             step => Stage::Said(step, None),
         };
@@ -191,7 +190,7 @@ impl Running {
     fn perform(
         &mut self,
         place: Place,
-        (step, attempt): (Step, Option<Rc<Attempt>>),
+        (step, attempt): (Step, Option<Arc<Attempt>>),
         with: &mut Surroundings<'_>,
     ) -> Result<(), Violation> {
         let can_fail = !with.healed && !matches!(step, Step::Commit(_));

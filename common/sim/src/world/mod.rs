@@ -5,7 +5,6 @@ mod faults;
 mod instance;
 mod rest;
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use streams::{Timestamp, Topology};
@@ -201,7 +200,7 @@ impl<W: Workload> World<W> {
         Ok(())
     }
 
-    fn committed(&mut self, attempt: &Rc<Attempt>) -> Result<(), Violation> {
+    fn committed(&mut self, attempt: &Arc<Attempt>) -> Result<(), Violation> {
         self.trace.note(|| format!("{} has committed", attempt.place));
         self.exactly_once.committed(attempt, self.log.as_ref())?;
         self.state.committed(attempt);

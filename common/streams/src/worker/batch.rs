@@ -113,11 +113,15 @@ impl Worker {
             }
             CommitOutcome::Unknown { reason } => {
                 self.trouble = Some(reason);
+                self.retry_at = Some(now + RETRY_MS);
                 self.restart_tasks();
             }
             // Which partition is lost is told with the next assignment; what is not lost goes on
             // from what is committed.
-            CommitOutcome::Fenced => self.restart_tasks(),
+            CommitOutcome::Fenced => {
+                self.retry_at = Some(now + RETRY_MS);
+                self.restart_tasks();
+            }
         }
     }
 

@@ -68,6 +68,9 @@ impl TaskView for Running {
 
 impl Worker {
     pub(super) fn load_positions_step(&mut self) -> Option<Step> {
+        if self.start_retry_at.is_some() {
+            return None;
+        }
         let partitions: Vec<Partition> = self
             .slots
             .iter()
@@ -119,6 +122,9 @@ impl Worker {
 
     /// Reads a changelog on: of a task that restores, or that a query showed to be behind.
     pub(super) fn changelog_step(&mut self) -> Option<Step> {
+        if self.start_retry_at.is_some() {
+            return None;
+        }
         let (partition, from) = self.slots.iter().find_map(|(partition, slot)| match slot {
             Slot::Restoring { from, .. } => Some((*partition, Some(*from))),
             Slot::Running(running) if running.changelog_gap => {
@@ -127,6 +133,7 @@ impl Worker {
             Slot::Wiping { .. } => Some((*partition, None)),
             _ => None,
         })?;
+        self.changelog_had_its_turn = true;
         Some(match from {
             Some(from) => {
                 let step = Step::ReadChangelog { partition, from };
@@ -143,11 +150,12 @@ impl Worker {
         now: Timestamp,
     ) {
         let Restored { changes, position } = restored;
+        // The rest is in a transaction that has not ended yet.
+        let retry_at = Some(now + RETRY_MS);
         match self.slots.get_mut(&partition) {
             Some(Slot::Restoring { from, .. }) => {
                 if position == *from {
-                    // The rest is in a transaction that has not ended yet.
-                    self.retry_at = Some(now + RETRY_MS);
+                    self.start_retry_at = retry_at;
                 } else {
                     *from = position;
                     self.writes.push_back(StoreWrite { partition, changes, position });
@@ -156,6 +164,9 @@ impl Worker {
             Some(Slot::Running(running)) => {
                 running.changelog_gap = false;
                 if changes.is_empty() {
+                    if position <= running.changelog {
+                        self.start_retry_at = retry_at;
+                    }
                     running.changelog = running.changelog.max(position);
                     self.queries.touch(partition);
                 } else {
@@ -185,7 +196,8 @@ impl Worker {
     }
 
     pub(super) fn store_written(&mut self, partition: Partition) {
-        let Some(write) = self.writes.pop_front() else { return };
+        let is_written = |write: &mut StoreWrite| write.partition == partition;
+        let Some(write) = self.writes.pop_front_if(is_written) else { return };
         if let Some(Slot::Running(running)) = self.slots.get_mut(&partition) {
             running.changelog = write.position;
             running.task.committed_batch();

@@ -62,6 +62,12 @@ pub struct Worker {
     next_tick_at: Timestamp,
     fetch_due: bool,
     retry_at: Option<Timestamp>,
+    /// Tasks that start and changelogs that are read wait until then; what runs goes on.
+    start_retry_at: Option<Timestamp>,
+    /// The step before read a changelog: what runs has its turn now.
+    changelog_had_its_turn: bool,
+    /// A fetch was out of range since the last one that was not.
+    out_of_range: bool,
     trouble: Option<String>,
     outstanding: Option<Outstanding>,
     /// The newest place in the order of commits that this worker has seen anything of.
@@ -122,14 +128,17 @@ impl Worker {
             next_tick_at: Timestamp::EPOCH,
             fetch_due: true,
             retry_at: None,
+            start_retry_at: None,
+            changelog_had_its_turn: false,
+            out_of_range: false,
             trouble: None,
             outstanding: None,
             seen: CommitPosition::default(),
         }
     }
 
-    /// Tells the worker which partitions it owns by now. Tasks of others are dropped with whatever
-    /// they had not committed.
+    /// Tells the worker, between two steps, which partitions it owns by now. Tasks of others are
+    /// dropped with whatever they had not committed.
     pub fn assign(&mut self, assignment: Assignment) {
         if assignment == self.assignment {
             return;
@@ -255,17 +264,29 @@ impl Worker {
             }
             self.retry_at = None;
         }
+        if self.start_retry_at.is_some_and(|retry_at| !is_ahead(now, retry_at, RETRY_MS)) {
+            self.start_retry_at = None;
+        }
         if let Some(step) = self.starting_step(now, state)? {
             return Ok(step);
         }
         self.answer_queries(state)?;
-        if let Some(step) = self.changelog_step() {
+        // A long restore and what runs beside it take turns.
+        let is_turn_of_others = std::mem::take(&mut self.changelog_had_its_turn)
+            && self.slots.values().any(|slot| matches!(slot, Slot::Running(_)));
+        if !is_turn_of_others && let Some(step) = self.changelog_step() {
             return Ok(step);
         }
         if let Some(step) = self.batch_step(now, state)? {
             return Ok(step);
         }
-        Ok(self.fetch_or_wait(now))
+        if let Some(step) = self.fetch_step() {
+            return Ok(step);
+        }
+        if is_turn_of_others && let Some(step) = self.changelog_step() {
+            return Ok(step);
+        }
+        Ok(self.wait_step(now))
     }
 
     /// What brings tasks to run, and what must be known before anything else is done.
@@ -288,18 +309,23 @@ impl Worker {
         self.look_up_step(now, state)
     }
 
-    fn fetch_or_wait(&mut self, now: Timestamp) -> Step {
-        if std::mem::take(&mut self.fetch_due) {
-            let mut positions: Vec<_> = self.tables.positions().collect();
-            for slot in self.slots.values() {
-                if let Slot::Running(running) = slot {
-                    positions.extend(running.task.fetch_positions());
-                }
-            }
-            return self.say(Outstanding::Fetch, Step::Fetch(positions));
+    fn fetch_step(&mut self) -> Option<Step> {
+        if !std::mem::take(&mut self.fetch_due) {
+            return None;
         }
+        let mut positions: Vec<_> = self.tables.positions().collect();
+        for slot in self.slots.values() {
+            if let Slot::Running(running) = slot {
+                positions.extend(running.task.fetch_positions());
+            }
+        }
+        Some(self.say(Outstanding::Fetch, Step::Fetch(positions)))
+    }
+
+    fn wait_step(&mut self, now: Timestamp) -> Step {
         let tick_at = self.slots.values().any(Slot::wants_tick).then_some(self.next_tick_at);
-        let until = tick_at.into_iter().chain(self.queries.next_deadline()).min();
+        let until = [tick_at, self.queries.next_deadline(), self.start_retry_at];
+        let until = until.into_iter().flatten().min();
         self.say(Outstanding::Wait, Step::Wait(until.map(|until| until.max(now))))
     }
 
@@ -337,7 +363,7 @@ impl Worker {
             (Outstanding::ReadChangelog(partition), StepResult::Changelog(restored)) => {
                 self.changelog_read(partition, restored, now);
             }
-            (Outstanding::ReadChangelog(partition), StepResult::OutOfRange) => {
+            (Outstanding::ReadChangelog(partition), StepResult::OutOfRange { .. }) => {
                 self.changelog_out_of_range(partition);
             }
             (Outstanding::WriteStore(partition), StepResult::Done) => {
@@ -345,6 +371,9 @@ impl Worker {
             }
             (Outstanding::WipeStore(partition), StepResult::Done) => self.store_wiped(partition),
             (Outstanding::Fetch, StepResult::Fetched(fetched)) => self.fetched(fetched),
+            (Outstanding::Fetch, StepResult::OutOfRange { reason }) => {
+                self.fetch_out_of_range(reason, now)?;
+            }
             (Outstanding::Commit(changes), StepResult::Committed(outcome)) => {
                 self.commit_ended(changes, outcome, now);
             }
@@ -356,19 +385,36 @@ impl Worker {
         Ok(())
     }
 
+    /// A former owner that has not heard of its loss may read where nothing is any more: tasks
+    /// start again from what is committed. Where that is out of range too, records are lost.
+    fn fetch_out_of_range(&mut self, reason: String, now: Timestamp) -> Result<(), Error> {
+        if std::mem::replace(&mut self.out_of_range, true) {
+            return Err(Error::OutOfRange { reason });
+        }
+        self.restart_tasks();
+        self.step_failed(Outstanding::Fetch, reason, now);
+        Ok(())
+    }
+
     fn step_failed(&mut self, outstanding: Outstanding, reason: String, now: Timestamp) {
+        self.trouble = Some(reason);
+        let retry_at = Some(now + RETRY_MS);
         match outstanding {
+            Outstanding::LoadPositions(_) | Outstanding::ReadChangelog(_) => {
+                self.start_retry_at = retry_at;
+                return;
+            }
             Outstanding::LookUp(look_up) => self.look_up_failed(look_up),
             Outstanding::Commit(_) => self.restart_tasks(),
             Outstanding::Fetch => self.fetch_due = true,
             _ => {}
         }
-        self.trouble = Some(reason);
-        self.retry_at = Some(now + RETRY_MS);
+        self.retry_at = retry_at;
     }
 
     fn fetched(&mut self, fetched: Fetched) {
         self.seen = self.seen.max(fetched.as_of);
+        self.out_of_range = false;
         self.fetch_due = !fetched.records.is_empty();
         for record in fetched.records {
             if self.tables.contains(record.source) {

@@ -3,6 +3,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod script;
+mod troubles;
 
 use script::{PARTITION, REMINDERS, Script, VISITS, changelog, offsets_change, visit};
 use streams::{

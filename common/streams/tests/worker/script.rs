@@ -27,6 +27,8 @@ impl Key for Name {
 pub(crate) const PARTITION: Partition = Partition(0);
 pub(crate) const VISITS: Topic<Name, u64> = Topic::new("visits");
 pub(crate) const REMINDERS: Topic<Name, u64> = Topic::new("reminders");
+/// A table.
+pub(crate) const GUESTS: Topic<Name, u64> = Topic::new("guests");
 const DEAD_LETTERS: TopicName = TopicName::new("dead-letters");
 /// Visits of which a reminder is to come with the next tick.
 const OPEN: Store<Name, u64> = Store::new("open");
@@ -69,6 +71,14 @@ fn remind(context: &mut Context<'_>, _: Tick) -> Result<(), ProcessError> {
     Ok(())
 }
 
+fn topology() -> TopologyBuilder {
+    TopologyBuilder::new("visits-service", DEAD_LETTERS)
+        .requests(&VISITS, "take-visit", take_visit)
+        .with_store(&OPEN)
+        .timer(&OPEN, "remind", remind)
+        .to(&REMINDERS)
+}
+
 pub(crate) struct Script {
     pub(crate) worker: Worker,
     pub(crate) now: Timestamp,
@@ -80,15 +90,17 @@ pub(crate) struct Script {
 impl Script {
     /// A worker that owns the one partition there is.
     pub(crate) fn new(backing: StateBacking) -> Self {
-        let topology = TopologyBuilder::new("visits-service", DEAD_LETTERS)
-            .requests(&VISITS, "take-visit", take_visit)
-            .with_store(&OPEN)
-            .timer(&OPEN, "remind", remind)
-            .to(&REMINDERS)
-            .build()
-            .unwrap();
+        Script::of(topology(), backing)
+    }
+
+    /// The same on a log with its state in it, for a service that reads a table.
+    pub(crate) fn with_table() -> Self {
+        Script::of(topology().table(&GUESTS), StateBacking::Log)
+    }
+
+    fn of(topology: TopologyBuilder, backing: StateBacking) -> Self {
         let mut script = Script {
-            worker: Worker::new(Arc::new(topology), 1, backing),
+            worker: Worker::new(Arc::new(topology.build().unwrap()), 1, backing),
             now: Timestamp::from_millis(1_767_225_600_000),
             state: MemoryState::default(),
             generation: 0,
@@ -120,8 +132,12 @@ impl Script {
         self.try_step().unwrap()
     }
 
+    pub(crate) fn try_answer(&mut self, result: StepResult) -> Result<(), Error> {
+        self.worker.on_result(result, self.now, &self.state)
+    }
+
     pub(crate) fn answer(&mut self, result: StepResult) {
-        self.worker.on_result(result, self.now, &self.state).unwrap();
+        self.try_answer(result).unwrap();
     }
 
     /// The next step that is no look for records; there are none.

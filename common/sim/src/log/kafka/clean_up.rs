@@ -76,7 +76,9 @@ impl KafkaLog {
                     Retention::Compacted => self.compact(of),
                     Retention::UntilConsumed { by } => {
                         let before = self.consumed_by(by, of);
-                        self.partition_mut(of).purge(before);
+                        if let Some(partition) = self.partitions.get_mut(&of) {
+                            partition.purge(before);
+                        }
                     }
                 }
             }

@@ -2,9 +2,9 @@
 //! between them in which the world goes on.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
-use eventlog::changelog_key;
+use eventlog::{Error, changelog_key};
 use streams::{
     CommitBatch, CommitOutcome, CommitPosition, Headers, Offset, Partition, ProducedRecord,
     StoreChange, Timestamp, TopicPartition,
@@ -52,7 +52,7 @@ impl KafkaLog {
         &mut self,
         session: SessionId,
         batch: &CommitBatch,
-        attempt: Option<&Rc<Attempt>>,
+        attempt: Option<&Arc<Attempt>>,
         random: &mut Random,
     ) -> Option<CommitOutcome> {
         let Some(mut open) = self.commits.remove(&session) else {
@@ -78,7 +78,7 @@ impl KafkaLog {
         &mut self,
         id: SessionId,
         batch: &CommitBatch,
-        attempt: Option<&Rc<Attempt>>,
+        attempt: Option<&Arc<Attempt>>,
     ) -> Option<CommitOutcome> {
         let is_fenced_off = self.is(Mutation::NoFencing);
         let session = self.sessions.get_mut(&id)?;
@@ -136,8 +136,12 @@ impl KafkaLog {
         let count = if random.chance(self.options.interleave) { random.index(left) } else { left };
         for record in &open.records[open.written..open.written + count] {
             let of = record.destination;
+            let Some(partition) = self.partitions.get_mut(&of) else {
+                self.abort(open.transaction);
+                return Some(aborted(&Error::UnknownTopic(of.topic).to_string()));
+            };
+            let offset = partition.append(record, Some(open.transaction));
             self.transactions.add_partition(open.transaction, of);
-            let offset = self.partition_mut(of).append(record, Some(open.transaction));
             if of.topic == changelog {
                 open.changelog_ends.insert(of.partition, offset.next());
             }
@@ -239,7 +243,7 @@ impl KafkaLog {
         if self.transactions.check(transaction).is_ok() {
             self.transactions.decide(transaction, Fate::Committed);
             if let Some(attempt) = self.transactions.attempt(transaction) {
-                self.decided.push(Decided::Committed(Rc::clone(attempt)));
+                self.decided.push(Decided::Committed(Arc::clone(attempt)));
             }
         }
     }

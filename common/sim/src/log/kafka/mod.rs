@@ -109,10 +109,6 @@ impl KafkaLog {
         self.mutation == Some(mutation)
     }
 
-    fn partition_mut(&mut self, of: TopicPartition) -> &mut PartitionLog {
-        self.partitions.entry(of).or_default()
-    }
-
     fn service_of(&self, session: SessionId) -> &Service {
         &self.services[self.sessions[&session].place.service]
     }
@@ -121,7 +117,11 @@ impl KafkaLog {
     fn write_marker(&mut self, of: TransactionId, marker: Marker) {
         let offsets = self.transactions.marked(of, marker);
         match marker {
-            Marker::Partition(partition) => self.partition_mut(partition).mark(of),
+            Marker::Partition(partition) => {
+                if let Some(partition) = self.partitions.get_mut(&partition) {
+                    partition.mark(of);
+                }
+            }
             Marker::Offsets(service) => {
                 if let Some(PendingOffsets { record, offsets }) = offsets {
                     self.services[service].group.commit_offsets(record, offsets);
@@ -201,8 +201,8 @@ impl KafkaLog {
         for (of, position) in from {
             let partition = &self.partitions[of];
             if partition.is_out_of_range(*position) {
-                let reason = format!("position {position} of {of} is out of range");
-                return StepResult::Failed { reason };
+                let error = eventlog::Error::OutOfRange { of: *of, position: *position };
+                return StepResult::OutOfRange { reason: error.to_string() };
             }
             let piece = partition.read(*position, share, &self.transactions);
             fetched.records.extend(piece.records.into_iter().cloned());
@@ -215,7 +215,8 @@ impl KafkaLog {
         let service = self.service_of(session);
         let changelog = &self.partitions[&TopicPartition::new(service.changelog, of)];
         if changelog.is_out_of_range(from) {
-            return StepResult::OutOfRange;
+            let reason = format!("position {from} of {of} in the changelog is out of range");
+            return StepResult::OutOfRange { reason };
         }
         let records_max = self.options.fetch_records as usize;
         let piece = changelog.read(from, records_max, &self.transactions);
@@ -284,8 +285,9 @@ impl SimulatedLog for KafkaLog {
     fn poll(&mut self, id: SessionId, random: &mut Random) -> bool {
         let Some(session) = self.sessions.get_mut(&id) else { return false };
         let group = &mut self.services[session.place.service].group;
+        // Nothing of one that is no member yet: its joining is news to the group too.
+        let held_before = session.member.and_then(|member| group.held(member).cloned());
         let member = *session.member.get_or_insert_with(|| group.join(random));
-        let held_before = group.held(member).cloned();
         let heard = group.heartbeat(member, &session.owned(), self.options.partitions);
         let is_news_to_group = group.held(member) != held_before.as_ref();
         let is_lost = !self.healed && random.chance(self.options.step_fails);
@@ -354,7 +356,11 @@ impl SimulatedLog for KafkaLog {
         if fails && random.below(2) == 0 {
             return AppendOutcome::Refused;
         }
-        let offset = self.partition_mut(record.destination).append(record, None);
+        // Brokers that make topics as they are written to would hide that one is missing.
+        let Some(partition) = self.partitions.get_mut(&record.destination) else {
+            return AppendOutcome::Refused;
+        };
+        let offset = partition.append(record, None);
         self.decided.push(Decided::Appended(record.clone()));
         self.news += 1;
         if fails {

@@ -2,7 +2,7 @@
 //! one moment and marked in each partition some time later.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use streams::{Offset, TopicPartition};
 
@@ -60,7 +60,7 @@ struct Transaction {
     /// Where it has written, and has no marker yet.
     unmarked: BTreeSet<Marker>,
     offsets: Option<PendingOffsets>,
-    attempt: Option<Rc<Attempt>>,
+    attempt: Option<Arc<Attempt>>,
 }
 
 #[derive(Debug, Default)]
@@ -106,7 +106,7 @@ impl Transactions {
         &mut self,
         name: ProducerName,
         epoch: ProducerEpoch,
-        attempt: Option<Rc<Attempt>>,
+        attempt: Option<Arc<Attempt>>,
     ) -> Result<TransactionId, Fenced> {
         let producer = self.producers.entry(name).or_default();
         if producer.epoch != epoch.0 {
@@ -175,7 +175,7 @@ impl Transactions {
     }
 
     /// What a committed transaction was made for.
-    pub(super) fn attempt(&self, of: TransactionId) -> Option<&Rc<Attempt>> {
+    pub(super) fn attempt(&self, of: TransactionId) -> Option<&Arc<Attempt>> {
         self.all[of.0].attempt.as_ref()
     }
 
