@@ -3,7 +3,7 @@
 
 use e2e_tests::simulation::{Ending, Endings, Shop};
 use events::order::{OrderState, Reason};
-use sim::{Failure, Mode, Mutation, Report, Setup};
+use sim::{Failure, Mode, Mutation, Options, Report, Setup};
 
 /// How many seeds of each mode a test run tries; the `sim` program tries many more.
 const CLEAN_SEEDS: u64 = 20;
@@ -59,12 +59,10 @@ fn a_seed_replays_to_the_same_end() {
     }
 }
 
-/// The first seed that shows that a guard is missing: it is clean with the guard.
-fn found(mode: Mode, mutation: Mutation) -> Option<u64> {
-    let fails = |seed, mutation| run(Setup { seed, mode, mutation }, &Endings::default()).is_err();
-    let seed = (0..MUTATION_SEEDS).find(|seed| fails(*seed, Some(mutation)))?;
-    assert!(!fails(seed, None), "seed {seed} fails without {mutation} too");
-    Some(seed)
+/// The first seed that shows that a guard is missing.
+fn found(mode: Mode, mutation: Mutation) -> Result<Option<u64>, Box<Failure>> {
+    let make = |options: &Options, random| Shop::new(options, random, &Endings::default());
+    sim::first_seed_without(mutation, mode, 0..MUTATION_SEEDS, make)
 }
 
 #[test]
@@ -76,7 +74,7 @@ fn a_guard_that_the_embedded_log_lacks_is_missed() {
         Mutation::AnswerBeforeSync,
         Mutation::ReadWithoutLookUp,
     ] {
-        let seed = found(Mode::Embedded, mutation);
+        let seed = found(Mode::Embedded, mutation).unwrap();
         println!("{mutation}: {seed:?}");
         assert!(seed.is_some(), "{mutation} is not found");
     }
@@ -94,7 +92,7 @@ fn a_guard_that_kafka_lacks_is_missed() {
         Mutation::UnstableOffsets,
         Mutation::LossUntold,
     ] {
-        let seed = found(Mode::Kafka, mutation);
+        let seed = found(Mode::Kafka, mutation).unwrap();
         println!("{mutation}: {seed:?}");
         assert!(seed.is_some(), "{mutation} is not found");
     }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventlog::{Error as LogError, changelog_key};
+use eventlog::{Error as LogError, changelog_change, changelog_record};
 use streams::{
-    ConsumedRecord, Headers, Offset, Partition, ProducedRecord, Restored, StoreChange, StoreName,
-    Timestamp, TopicName, TopicPartition, Topology,
+    ConsumedRecord, Offset, Partition, ProducedRecord, Restored, StoreChange, StoreName, Timestamp,
+    TopicName, TopicPartition, Topology,
 };
 
 use crate::clock::{Deadline, unix_ms};
@@ -48,22 +48,12 @@ impl Service {
 
     /// The record of a change.
     pub(crate) fn record(changelog: TopicPartition, change: &StoreChange) -> ProducedRecord {
-        ProducedRecord {
-            destination: changelog,
-            timestamp: written_now(),
-            key: Some(changelog_key(change)),
-            value: change.value.clone(),
-            headers: Headers::default(),
-        }
+        changelog_record(changelog, written_now(), change)
     }
 
     /// The change that a record holds; `None` where it is of no store that there is.
-    fn change(&self, record: ConsumedRecord) -> Option<StoreChange> {
-        let key = record.key?;
-        let split = key.iter().position(|byte| *byte == 0)?;
-        let name = &key[..split];
-        let store = *self.stores.iter().find(|store| store.as_str().as_bytes() == name)?;
-        Some(StoreChange { store, key: key.slice(split + 1..), value: record.value })
+    fn change(&self, record: &ConsumedRecord) -> Option<StoreChange> {
+        changelog_change(&self.stores, record)
     }
 }
 
@@ -103,7 +93,7 @@ impl Changelog {
         let position = fetched.positions.first().map_or(from, |(_, position)| *position);
         self.check_progress(of, from, position)?;
         marks.extend(fetched.records.iter().filter_map(Mark::of).map(|mark| (partition, mark)));
-        let changes = fetched.records.into_iter().filter_map(|record| self.service.change(record));
+        let changes = fetched.records.iter().filter_map(|record| self.service.change(record));
         Ok(Restored { changes: changes.collect(), position })
     }
 
@@ -184,7 +174,7 @@ mod tests {
             Service::record(TopicPartition::new(service().changelog, Partition(3)), change);
         let offset = Offset(7);
         let record = ConsumedRecord { source: destination, offset, timestamp, key, value, headers };
-        service().change(record)
+        service().change(&record)
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! - `log`: the contract: [`Log`], [`Session`], [`RequestLog`], and what they promise.
 //! - `error`: what can go wrong.
+//! - `changelog`: changes of stores as records, for logs that keep state beside them.
 //! - `core`: the log in memory as a plain state machine, made of `topics` and their `tail`s,
 //!   `group`s with their `memtable`s, and those `waiting` for durability.
 //! - `memory`: that core behind the contract, for tests.
@@ -15,6 +16,7 @@
 #![warn(missing_docs)]
 
 mod budget;
+mod changelog;
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
 mod core;
@@ -32,6 +34,7 @@ mod tail;
 mod topics;
 mod waiting;
 
+pub use changelog::{changelog_change, changelog_record};
 pub use core::{Commit, Core, Wakers};
 pub use embedded::{EmbeddedLog, EmbeddedSession};
 pub use error::Error;

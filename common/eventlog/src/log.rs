@@ -35,11 +35,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use streams::{
     Assignment, CommitBatch, CommitOutcome, CommitPosition, ConsumedRecord, Fetched, Offset,
-    Partition, ProducedRecord, Restored, StateBacking, StateReader, StoreChange, StoreWrite,
-    TaskPositions, TopicName, TopicPartition,
+    Partition, ProducedRecord, Restored, StateBacking, StateReader, StoreWrite, TaskPositions,
+    TopicName, TopicPartition,
 };
 pub use streams::{Retention, TopicConfig};
 
@@ -194,13 +193,4 @@ pub trait RequestLog: Send + Sync + 'static {
 
     /// The number of partitions of every topic.
     fn partitions(&self) -> u32;
-}
-
-/// The key under which a store's entry lies in a task's changelog.
-pub fn changelog_key(change: &StoreChange) -> Bytes {
-    let mut key = Vec::with_capacity(change.store.as_str().len() + 1 + change.key.len());
-    key.extend_from_slice(change.store.as_str().as_bytes());
-    key.push(0);
-    key.extend_from_slice(&change.key);
-    Bytes::from(key)
 }

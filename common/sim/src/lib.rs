@@ -32,6 +32,6 @@ pub use failure::{
 pub use mutation::Mutation;
 pub use options::{Faults, Mode, Options};
 pub use random::{Probability, Random};
-pub use run::{Failure, Setup, run};
+pub use run::{Failure, Setup, first_seed_without, run};
 pub use workload::{AtRest, Call, CallId, CallOutcome, Read, Workload};
 pub use world::Report;

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::failure::{NO_PANIC, Violation};
@@ -65,6 +66,25 @@ pub fn run<W: Workload>(
             Ok(_) => unreachable!("the same seed gives the same run"),
         }
     })
+}
+
+/// The first of these seeds that shows that a guard is missing, where one does: it must be clean
+/// with the guard, or the simulator finds something else.
+///
+/// # Errors
+/// [`Failure`] of that seed with the guard.
+pub fn first_seed_without<W: Workload>(
+    mutation: Mutation,
+    mode: Mode,
+    seeds: Range<u64>,
+    make: impl Fn(&Options, Random) -> W,
+) -> Result<Option<u64>, Box<Failure>> {
+    let run = |seed, mutation| run(Setup { seed, mode, mutation }, &make);
+    let mut seeds = seeds;
+    let Some(seed) = seeds.find(|seed| run(*seed, Some(mutation)).is_err()) else {
+        return Ok(None);
+    };
+    run(seed, None).map(|_| Some(seed))
 }
 
 fn run_once<W: Workload>(

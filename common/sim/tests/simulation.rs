@@ -5,7 +5,7 @@
 mod counters;
 
 use counters::Counters;
-use sim::{Mode, Mutation, Setup};
+use sim::{Failure, Mode, Mutation, Setup};
 
 /// How many seeds of each mode a test run tries.
 const CLEAN_SEEDS: u64 = 40;
@@ -35,12 +35,9 @@ fn a_seed_replays_to_the_same_end() {
     }
 }
 
-/// The first seed that shows that a guard is missing: it is clean with the guard.
-fn found(mode: Mode, mutation: Mutation) -> Option<u64> {
-    let fails = |seed, mutation| sim::run(Setup { seed, mode, mutation }, Counters::new).is_err();
-    let seed = (0..MUTATION_SEEDS).find(|seed| fails(*seed, Some(mutation)))?;
-    assert!(!fails(seed, None), "seed {seed} fails without {mutation} too");
-    Some(seed)
+/// The first seed that shows that a guard is missing.
+fn found(mode: Mode, mutation: Mutation) -> Result<Option<u64>, Box<Failure>> {
+    sim::first_seed_without(mutation, mode, 0..MUTATION_SEEDS, Counters::new)
 }
 
 #[test]
@@ -52,7 +49,7 @@ fn a_guard_that_the_embedded_log_lacks_is_missed() {
         Mutation::AnswerBeforeSync,
         Mutation::ReadWithoutLookUp,
     ] {
-        assert!(found(Mode::Embedded, mutation).is_some(), "{mutation} is not found");
+        assert!(found(Mode::Embedded, mutation).unwrap().is_some(), "{mutation} is not found");
     }
 }
 
@@ -67,7 +64,7 @@ fn a_guard_that_kafka_lacks_is_missed() {
         Mutation::ReadWithoutLookUp,
         Mutation::UnstableOffsets,
     ] {
-        let seed = found(Mode::Kafka, mutation);
+        let seed = found(Mode::Kafka, mutation).unwrap();
         println!("{mutation}: {seed:?}");
         assert!(seed.is_some(), "{mutation} is not found");
     }

@@ -50,8 +50,6 @@ pub(super) struct WorkerLoop<S> {
     assignment_retry: Option<Wait>,
     /// The worker has said that it waits.
     waits: Option<Wait>,
-    /// The tables have been read to their end once.
-    tables_read: bool,
     asked: Asked,
 }
 
@@ -80,7 +78,6 @@ impl<S: Session> WorkerLoop<S> {
             generation: 0,
             assignment_retry: None,
             waits: None,
-            tables_read: false,
             asked: Asked::default(),
         })
     }
@@ -164,7 +161,7 @@ impl<S: Session> WorkerLoop<S> {
         loop {
             match self.commands.try_recv() {
                 Ok(Command::Query { query, respond }) => self.ask(query, respond),
-                Ok(Command::TablePage { page, respond }) => self.page(&page, respond)?,
+                Ok(Command::TablePage { page, respond }) => self.page(&page, respond),
                 Ok(Command::Health { respond }) => self.health(respond)?,
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(()),
             }
@@ -178,19 +175,13 @@ impl<S: Session> WorkerLoop<S> {
 
     /// While the tables are not read a page would lack entries, so it is not answered: `respond` is
     /// dropped, which whoever waits sees.
-    fn page(
-        &mut self,
-        page: &TablePage,
-        respond: oneshot::Sender<Vec<(Bytes, TableEntry)>>,
-    ) -> Result<(), streams::Error> {
-        self.tables_read = self.tables_read || self.worker.health(&self.session)?.tables_read;
-        if self.tables_read {
+    fn page(&self, page: &TablePage, respond: oneshot::Sender<Vec<(Bytes, TableEntry)>>) {
+        if self.worker.tables_read() {
             let (entries, position) = self.worker.table_page(page.table, &page.after, page.limit);
             self.when_durable(position, move || {
                 let _ = respond.send(entries);
             });
         }
-        Ok(())
     }
 
     fn health(&self, respond: oneshot::Sender<Option<WorkerHealth>>) -> Result<(), streams::Error> {

@@ -94,6 +94,9 @@ impl Worker {
         now: Timestamp,
     ) {
         self.fetch_due = true;
+        if !matches!(outcome, CommitOutcome::Committed { .. }) {
+            self.retry_at = Some(now + RETRY_MS);
+        }
         match outcome {
             CommitOutcome::Committed { position, changelog_ends } => {
                 self.seen = self.seen.max(position);
@@ -104,7 +107,6 @@ impl Worker {
             }
             CommitOutcome::Aborted { reason } => {
                 self.trouble = Some(reason);
-                self.retry_at = Some(now + RETRY_MS);
                 for slot in self.slots.values_mut() {
                     if let Slot::Running(running) = slot {
                         running.task.aborted();
@@ -113,15 +115,11 @@ impl Worker {
             }
             CommitOutcome::Unknown { reason } => {
                 self.trouble = Some(reason);
-                self.retry_at = Some(now + RETRY_MS);
                 self.restart_tasks();
             }
             // Which partition is lost is told with the next assignment; what is not lost goes on
             // from what is committed.
-            CommitOutcome::Fenced => {
-                self.retry_at = Some(now + RETRY_MS);
-                self.restart_tasks();
-            }
+            CommitOutcome::Fenced => self.restart_tasks(),
         }
     }
 

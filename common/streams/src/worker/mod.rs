@@ -170,6 +170,11 @@ impl Worker {
         self.fetch_due = true;
     }
 
+    /// Whether the tables have been read up to where they ended at the start.
+    pub fn tables_read(&self) -> bool {
+        self.tables_read
+    }
+
     /// Nobody waits for the answer to a query any more.
     pub fn forget(&mut self, query: QueryId) {
         self.queries.forget(query);

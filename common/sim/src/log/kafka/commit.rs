@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use eventlog::{Error, changelog_key};
+use eventlog::{Error, changelog_record};
 use streams::{
-    CommitBatch, CommitOutcome, CommitPosition, Headers, Offset, Partition, ProducedRecord,
-    StoreChange, Timestamp, TopicPartition,
+    CommitBatch, CommitOutcome, CommitPosition, Offset, Partition, ProducedRecord, Timestamp,
+    TopicPartition,
 };
 
 use super::KafkaLog;
@@ -117,7 +117,9 @@ impl KafkaLog {
         for task in &batch.tasks {
             records.extend(task.outputs.iter().cloned());
             let to = TopicPartition::new(changelog, task.partition);
-            records.extend(task.changes.iter().map(|change| changelog_record(to, change)));
+            records.extend(
+                task.changes.iter().map(|change| changelog_record(to, Timestamp::EPOCH, change)),
+            );
         }
         records
     }
@@ -282,14 +284,4 @@ fn offsets_of(batch: &CommitBatch) -> Vec<(TopicPartition, Offset)> {
         task.offsets.clone().into_iter().map(at)
     };
     batch.tasks.iter().flat_map(of_task).collect()
-}
-
-fn changelog_record(destination: TopicPartition, change: &StoreChange) -> ProducedRecord {
-    ProducedRecord {
-        destination,
-        timestamp: Timestamp::EPOCH,
-        key: Some(changelog_key(change)),
-        value: change.value.clone(),
-        headers: Headers::default(),
-    }
 }

@@ -14,11 +14,10 @@ mod transactions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use eventlog::TopicConfig;
+use eventlog::{TopicConfig, changelog_change};
 use streams::{
     Assignment, CommitPosition, ConsumedRecord, Fetched, Offset, Partition, ProducedRecord,
-    Restored, StateBacking, Step, StepResult, StoreChange, StoreName, TaskPositions, TopicName,
-    TopicPartition, Topology,
+    Restored, StateBacking, Step, StepResult, TaskPositions, TopicName, TopicPartition, Topology,
 };
 
 use super::{
@@ -221,17 +220,10 @@ impl KafkaLog {
         let records_max = self.options.fetch_records as usize;
         let piece = changelog.read(from, records_max, &self.transactions);
         let stores = service.topology.stores();
-        let changes = piece.records.into_iter().filter_map(|record| store_change(stores, record));
+        let changes =
+            piece.records.into_iter().filter_map(|record| changelog_change(stores, record));
         StepResult::Changelog(Restored { changes: changes.collect(), position: piece.position })
     }
-}
-
-/// The change of a store that a record of a changelog holds.
-fn store_change(stores: &[StoreName], record: &ConsumedRecord) -> Option<StoreChange> {
-    let place = record.key.as_ref()?;
-    let split = place.iter().position(|byte| *byte == 0)?;
-    let store = *stores.iter().find(|store| store.as_str().as_bytes() == &place[..split])?;
-    Some(StoreChange { store, key: place.slice(split + 1..), value: record.value.clone() })
 }
 
 impl SimulatedLog for KafkaLog {
