@@ -22,6 +22,7 @@ use shell::requests::{Requests, entry};
 use shell::{Appended, ServiceError, ServiceHandle, etag, json, unique};
 
 use crate::topology::ORDERS;
+pub use read::awaited;
 use stored::StoredOrder;
 
 /// The routes of orders.

@@ -93,6 +93,14 @@ impl Admission {
         }))
     }
 
+    /// Room of its own for requests of another kind, whose waits end with those of this.
+    pub(crate) fn beside(&self, limits: Limits) -> Self {
+        let stopping = self.0.stopping.clone();
+        let none = || AtomicIsize::new(0);
+        let (working, arriving, waiting) = (none(), none(), none());
+        Admission(Arc::new(Shared { limits, working, arriving, waiting, stopping }))
+    }
+
     /// The limits.
     pub fn limits(&self) -> Limits {
         self.0.limits

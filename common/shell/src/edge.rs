@@ -41,9 +41,12 @@ struct Edge {
 /// these services are.
 pub fn application(api: Router, admission: &Admission, services: Vec<ServiceHandle>) -> Router {
     let metrics = Arc::new(Metrics::default());
+    let peers = services.iter().map(ServiceHandle::peer_routes).fold(Router::new(), Router::merge);
     let operations = operations::routes(services, Arc::clone(&metrics), admission.clone());
-    let api_edge = Edge { admission: admission.clone(), metrics: Arc::clone(&metrics) };
-    let operations_edge = Edge { admission: Admission::new(OPERATIONS_LIMITS), metrics };
+    let edge = |admission| Edge { admission, metrics: Arc::clone(&metrics) };
+    let api_edge = edge(admission.clone());
+    let operations_edge = edge(admission.beside(OPERATIONS_LIMITS));
+    let peers_edge = edge(admission.beside(Limits::default()));
     let api = api
         .method_not_allowed_fallback(other_method)
         .fallback(no_route)
@@ -51,7 +54,12 @@ pub fn application(api: Router, admission: &Admission, services: Vec<ServiceHand
     let operations = operations
         .method_not_allowed_fallback(other_method)
         .layer(from_fn_with_state(operations_edge, surround));
-    api.merge(operations)
+    // Instances that are full of requests still answer each other: two that waited for one another
+    // would never be done.
+    let peers = peers
+        .method_not_allowed_fallback(other_method)
+        .layer(from_fn_with_state(peers_edge, surround));
+    api.merge(operations).merge(peers)
 }
 
 /// `OPTIONS` tells the methods of a path in `Allow`, as does the answer to a method it lacks.

@@ -12,6 +12,7 @@
 //! - [`requests`]: sending a request to the service, and seeing what became of it
 //! - `service`: a running service as its routes see it
 //! - `owners`: which worker to ask
+//! - `peers`: the service's other instances, and what is asked of them
 //! - `driver`: threads that do on a log what workers say
 //! - [`operations`] and [`metrics`]: how an operator sees what goes on
 //! - [`clock`]: the one place where the wall clock is read
@@ -30,6 +31,7 @@ pub mod operations;
 mod owners;
 pub mod page;
 pub mod params;
+mod peers;
 pub mod preference;
 pub mod problem;
 pub mod requests;
@@ -43,4 +45,5 @@ pub mod unique;
 pub use eventlog::Appended;
 
 pub use driver::{Driver, Error, start};
-pub use service::{Health, Read, ReadOutcome, ServiceError, ServiceHandle};
+pub use peers::{Peering, endpoints_topic};
+pub use service::{Awaited, Health, Read, ReadOutcome, ServiceError, ServiceHandle};

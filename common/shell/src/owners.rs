@@ -59,6 +59,11 @@ impl Owners {
         self.read().iter().map(|known| known.address.clone()).collect()
     }
 
+    /// What the workers say that they own.
+    pub(crate) fn owned(&self) -> BTreeSet<Partition> {
+        self.read().iter().flat_map(|known| known.owns.iter().copied()).collect()
+    }
+
     /// Waits for the next change, or this long.
     pub(crate) async fn changed(&self, at_most: Duration) {
         let _ = tokio::time::timeout(at_most, self.changed.notified()).await;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use bytes::Bytes;
 use eventlog::{Appended, RequestLog};
 use streams::cloud_event::{Attributes, event_time};
@@ -17,12 +18,15 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::driver::{Command, TablePage, WorkerAddress};
 use crate::owners::Owners;
+use crate::peers::Peers;
 
 /// How long a read for which no worker is responsible waits for the next owner before it looks
 /// again.
 const OWNER_WAIT: Duration = Duration::from_millis(20);
+/// The same where another instance may be the next owner: its say comes by way of the log.
+const PEERS_WAIT: Duration = Duration::from_millis(200);
 /// How long after its deadline an answer may still come, before a read is given up.
-const ANSWER_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const ANSWER_GRACE: Duration = Duration::from_secs(2);
 /// How long an appended request may take to be on disk before whoever waits for it is told that
 /// nothing is certain.
 const DURABLE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -34,6 +38,10 @@ pub struct ServiceHandle {
     partitions: u32,
     log: Arc<dyn RequestLog>,
     owners: Arc<Owners>,
+    /// The service's other instances, where there may be any.
+    peers: Option<Arc<Peers>>,
+    /// What they ask of this one.
+    peer_routes: Router,
 }
 
 impl std::fmt::Debug for ServiceHandle {
@@ -51,9 +59,24 @@ pub struct Read {
     /// Answer only when this request has been processed.
     pub after: Option<(TopicName, Offset)>,
     /// Answer only when this holds of the entries; a certain miss is answered at once.
-    pub until: Option<Condition>,
+    pub until: Option<Awaited>,
     /// How long to wait.
     pub timeout: Duration,
+}
+
+/// What a read waits for.
+#[derive(Clone)]
+pub struct Awaited {
+    /// The condition's name, by which another instance of the service knows it.
+    pub name: &'static str,
+    /// Whether it holds of the entries.
+    pub holds: Condition,
+}
+
+impl std::fmt::Debug for Awaited {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Awaited({})", self.name)
+    }
 }
 
 impl std::fmt::Debug for Read {
@@ -114,7 +137,28 @@ pub struct Health {
 
 impl ServiceHandle {
     pub(crate) fn new(name: &'static str, log: Arc<dyn RequestLog>) -> Self {
-        ServiceHandle { name, partitions: log.partitions(), log, owners: Arc::default() }
+        ServiceHandle {
+            name,
+            partitions: log.partitions(),
+            log,
+            owners: Arc::default(),
+            peers: None,
+            peer_routes: Router::new(),
+        }
+    }
+
+    /// This service with other instances, and the routes of what they ask of it.
+    pub(crate) fn joined(self, peers: Peers, peer_routes: Router) -> Self {
+        ServiceHandle { peers: Some(Arc::new(peers)), peer_routes, ..self }
+    }
+
+    pub(crate) fn log(&self) -> Arc<dyn RequestLog> {
+        Arc::clone(&self.log)
+    }
+
+    /// The routes by which other instances pass on their reads; none where there are no others.
+    pub(crate) fn peer_routes(&self) -> Router {
+        self.peer_routes.clone()
     }
 
     pub(crate) fn owners(&self) -> Arc<Owners> {
@@ -172,43 +216,67 @@ impl ServiceHandle {
     }
 
     /// Reads entries: never from a stale owner, never what is not durable, and a miss is certain.
+    /// Where another instance owns the partition, it is asked.
     ///
     /// # Errors
     /// [`ServiceError`] where nothing certain could be said in time.
     pub async fn read(&self, read: Read) -> Result<ReadOutcome, ServiceError> {
         let partition = partition_for_key(&read.partition_key, self.partitions);
-        let timeout_ms = u64::try_from(read.timeout.as_millis()).unwrap_or(u64::MAX);
-        // The worker's clock is the wall clock, which may be set back; nobody waits longer for it.
-        let deadline = clock::now() + timeout_ms;
         let ends_at = Instant::now() + read.timeout;
         loop {
-            let (respond, answer) = oneshot::channel();
-            let query = Query {
-                id: QueryId(0),
-                partition,
-                entries: read.entries.clone(),
-                after: read.after,
-                until: read.until.clone(),
-                deadline,
-            };
-            if self.owners.send(partition, Command::Query { query, respond }) {
-                match tokio::time::timeout_at(ends_at + ANSWER_GRACE, answer).await {
-                    Ok(Ok(QueryOutcome::Found(entries))) => return Ok(ReadOutcome::Found(entries)),
-                    Ok(Ok(QueryOutcome::TimedOut(entries))) => {
-                        return Ok(ReadOutcome::TimedOut(entries));
-                    }
-                    Ok(Ok(QueryOutcome::Unavailable)) | Err(_) => {
-                        return Err(ServiceError::NotInTime);
-                    }
-                    // The worker has stopped, or what it would show never becomes durable.
-                    Ok(Err(_)) => self.log.health()?,
-                    Ok(Ok(QueryOutcome::NotOwner)) => {}
-                }
+            if let Some(outcome) = self.read_here(&read, ends_at).await? {
+                return Ok(outcome);
+            }
+            if let Some(peers) = &self.peers
+                && let Some(outcome) = peers.read(partition, &read, ends_at).await
+            {
+                return outcome;
             }
             if Instant::now() >= ends_at {
                 return Err(ServiceError::NotInTime);
             }
-            self.owners.changed(OWNER_WAIT).await;
+            match &self.peers {
+                Some(peers) => tokio::select! {
+                    () = self.owners.changed(PEERS_WAIT) => {}
+                    () = peers.changed(PEERS_WAIT) => {}
+                },
+                None => self.owners.changed(OWNER_WAIT).await,
+            }
+        }
+    }
+
+    /// Reads entries of a partition that is owned here; `None` where it is not.
+    pub(crate) async fn read_here(
+        &self,
+        read: &Read,
+        ends_at: Instant,
+    ) -> Result<Option<ReadOutcome>, ServiceError> {
+        let partition = partition_for_key(&read.partition_key, self.partitions);
+        let left = ends_at.saturating_duration_since(Instant::now());
+        let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        let (respond, answer) = oneshot::channel();
+        let query = Query {
+            id: QueryId(0),
+            partition,
+            entries: read.entries.clone(),
+            after: read.after,
+            until: read.until.as_ref().map(|awaited| Arc::clone(&awaited.holds)),
+            deadline: clock::now() + left_ms,
+        };
+        if !self.owners.send(partition, Command::Query { query, respond }) {
+            return Ok(None);
+        }
+        // The worker's clock is the wall clock, which may be set back; nobody waits longer for it.
+        match tokio::time::timeout_at(ends_at + ANSWER_GRACE, answer).await {
+            Ok(Ok(QueryOutcome::Found(entries))) => Ok(Some(ReadOutcome::Found(entries))),
+            Ok(Ok(QueryOutcome::TimedOut(entries))) => Ok(Some(ReadOutcome::TimedOut(entries))),
+            Ok(Ok(QueryOutcome::Unavailable)) | Err(_) => Err(ServiceError::NotInTime),
+            Ok(Ok(QueryOutcome::NotOwner)) => Ok(None),
+            // The worker has stopped, or what it would show never becomes durable.
+            Ok(Err(_)) => {
+                self.log.health()?;
+                Ok(None)
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use shell::etag::{self, Known};
 use shell::params::{PathId, Query};
 use shell::problem::{ApiError, Members};
 use shell::requests::entry;
-use shell::{Read, ReadOutcome, ServiceError, duration};
+use shell::{Awaited, Read, ReadOutcome, ServiceError, duration};
 use streams::Key;
 
 use super::stored::{self, StoredOrder};
@@ -23,6 +23,9 @@ use crate::topology::ORDERS;
 
 /// How long a reader waits who does not say.
 const WAIT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// How a reader names that an order has settled.
+const SETTLED: &str = "SETTLED";
 
 /// What a reader waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,11 +43,28 @@ struct UnknownUntil;
 
 impl Until {
     fn parse(text: &str) -> Result<Self, UnknownUntil> {
-        if text == "SETTLED" {
+        if text == SETTLED {
             return Ok(Until::Settled);
         }
         let state = OrderState::ALL.into_iter().find(|state| state.as_str() == text);
         state.map(Until::State).ok_or(UnknownUntil)
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Until::State(state) => state.as_str(),
+            Until::Settled => SETTLED,
+        }
+    }
+
+    /// The same as a condition of a read of the order's record.
+    fn awaited(self) -> Awaited {
+        let holds = move |entries: &[Option<Bytes>]| {
+            let record = entries.first().and_then(Option::as_ref);
+            // What cannot be read is no reason to wait: it is told when the answer is made.
+            record.and_then(|record| stored::state(record)).is_none_or(|state| self.is_over(state))
+        };
+        Awaited { name: self.as_str(), holds: Arc::new(holds) }
     }
 
     /// Whether an order in this state is no longer waited for.
@@ -131,22 +151,22 @@ fn timed_out(order: &StoredOrder, timeout: Duration) -> ApiError {
     ApiError::WaitTimedOut { detail, members: Members::one("order", &order.raw()) }
 }
 
+/// What a read of an order's record may wait for, by its name.
+pub fn awaited(name: &str) -> Option<Awaited> {
+    Until::parse(name).ok().map(Until::awaited)
+}
+
 /// A read that is answered when the order has settled.
 pub(super) fn until_settled(id: &OrderId, timeout: Duration) -> Read {
     read_until(id, Until::Settled, timeout)
 }
 
 fn read_until(id: &OrderId, until: Until, timeout: Duration) -> Read {
-    let is_over = move |entries: &[Option<Bytes>]| {
-        let record = entries.first().and_then(Option::as_ref);
-        // What cannot be read is no reason to wait: it is told when the answer is made.
-        record.and_then(|record| stored::state(record)).is_none_or(|state| until.is_over(state))
-    };
     Read {
         partition_key: id.encode(),
         entries: vec![entry(&ORDERS, id)],
         after: None,
-        until: Some(Arc::new(is_over)),
+        until: Some(until.awaited()),
         timeout,
     }
 }

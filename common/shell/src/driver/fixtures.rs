@@ -31,6 +31,7 @@ pub(crate) const VISITS: Topic<Name, u64> = Topic::new("visits");
 pub(crate) const TITLES: Topic<Name, String> = Topic::new("titles");
 pub(crate) const COUNT: Store<Name, u64> = Store::new("count");
 const DEAD_LETTERS: TopicName = TopicName::new("dead-letters");
+pub(crate) const ENDPOINTS: TopicName = TopicName::new("counter-endpoints");
 
 fn count(context: &mut Context<'_>, visits: Record<Name, u64>) -> Result<(), ProcessError> {
     let count = context.get(&COUNT, &visits.key)?.unwrap_or(0) + visits.value;
@@ -81,7 +82,7 @@ fn unless(fault: bool) -> Result<(), Error> {
 
 impl FaultyLog {
     pub(crate) fn new(partitions: u32) -> Self {
-        let topics = [VISITS.name(), TITLES.name(), DEAD_LETTERS];
+        let topics = [VISITS.name(), TITLES.name(), DEAD_LETTERS, ENDPOINTS];
         let configs = topics.map(|name| TopicConfig { name, retention: Retention::Forever });
         FaultyLog { log: MemoryLog::new(configs.to_vec(), partitions), faults: Arc::default() }
     }

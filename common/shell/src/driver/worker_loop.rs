@@ -95,22 +95,20 @@ impl<S: Session> WorkerLoop<S> {
     pub(super) fn turn_of(&mut self, steps_max: usize) -> Result<Turn, streams::Error> {
         let rung = self.address.was_rung();
         let now = clock::now();
-        let assignment_due = self.assignment_retry.map_or(rung, |retry| retry.is_over(now));
+        let retry_due = self.assignment_retry.is_some_and(|retry| retry.is_over(now));
         if let Some(wait) = self.waits {
-            if !rung && !assignment_due && !wait.is_over(now) {
+            if !rung && !retry_due && !wait.is_over(now) {
                 self.forget_gone(now);
                 return Ok(self.idle(wait, now));
             }
             self.waits = None;
             self.worker.on_result(StepResult::Done, now, &self.session)?;
         }
-        if assignment_due {
+        if retry_due {
             self.take_assignment(now);
         }
         if rung {
-            // The turn before may have ended after a fetch that brought nothing, without a wait.
-            self.worker.news();
-            self.take_commands()?;
+            self.listen()?;
         }
         self.forget_gone(now);
         for _ in 0..steps_max {
@@ -122,10 +120,25 @@ impl<S: Session> WorkerLoop<S> {
                 self.waits = Some(wait);
                 return Ok(self.idle(wait, now));
             }
+            let is_commit = matches!(step, Step::Commit(_));
             let result = execute(&mut self.session, step);
             self.worker.on_result(result, clock::now(), &self.session)?;
+            // A commit may take milliseconds: nobody waits for more than one.
+            if is_commit && self.address.was_rung() {
+                self.listen()?;
+            }
         }
         Ok(Turn::Busy)
+    }
+
+    /// Hears what there is when the bell has rung.
+    fn listen(&mut self) -> Result<(), streams::Error> {
+        if self.assignment_retry.is_none() {
+            self.take_assignment(clock::now());
+        }
+        // The turn before may have ended after a fetch that brought nothing, without a wait.
+        self.worker.news();
+        self.take_commands()
     }
 
     fn idle(&self, wait: Wait, now: Timestamp) -> Turn {
