@@ -3,9 +3,11 @@
 //! - [`mod@topology`]: what comes in, what is kept, what goes out
 //! - [`order`]: the rules
 //! - [`http`]: the routes
+//! - [`settings`]: what can be set
 
 pub mod http;
 pub mod order;
+pub mod settings;
 pub mod topology;
 
 pub use topology::topology;

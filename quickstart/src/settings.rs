@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap::builder::FalseyValueParser;
-use orders_service::order::state::Timeouts;
 
 /// Runs the whole order system in one process: four services, their log on local disk, and their
 /// REST API on one port. Ctrl-C or SIGTERM ends it; nothing that was answered is lost.
@@ -24,34 +23,19 @@ pub struct Settings {
         value_parser = clap::value_parser!(u32).range(1..=256))]
     pub partitions: u32,
 
-    /// How long the checks of a new order may take, in seconds
-    #[arg(long, env = "VALIDATION_TIMEOUT_S", default_value_t = Timeouts::DEFAULT.validation_ticks,
-        value_parser = clap::value_parser!(u32).range(1..))]
-    pub validation_timeout_s: u32,
-
-    /// How long the payment of a validated order may take, in seconds
-    #[arg(long, env = "PAYMENT_TIMEOUT_S", default_value_t = Timeouts::DEFAULT.payment_ticks,
-        value_parser = clap::value_parser!(u32).range(1..))]
-    pub payment_timeout_s: u32,
+    /// What can be set of orders.
+    #[command(flatten)]
+    pub orders: orders_service::settings::Settings,
 
     /// Leave an empty data directory without the sample products and customers
     #[arg(long, env = "NO_SAMPLE", value_parser = FalseyValueParser::new())]
     pub no_sample: bool,
 }
 
-impl Settings {
-    /// How long orders wait for other services: a tick is a second.
-    pub const fn timeouts(&self) -> Timeouts {
-        Timeouts {
-            validation_ticks: self.validation_timeout_s,
-            payment_ticks: self.payment_timeout_s,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use orders_service::order::state::Timeouts;
 
     use super::*;
 
@@ -84,7 +68,7 @@ mod tests {
         assert_eq!(settings.listen, "127.0.0.1:8080");
         assert_eq!(settings.data_dir, PathBuf::from("data"));
         assert_eq!((settings.partitions, settings.no_sample), (6, false));
-        assert_eq!(settings.timeouts(), Timeouts::DEFAULT);
+        assert_eq!(settings.orders.timeouts(), Timeouts::DEFAULT);
     }
 
     #[test]

@@ -25,9 +25,6 @@ use crate::settings::Settings;
 /// with them.
 const WORKER_THREADS: usize = 1;
 
-/// Open files beside the connections: those of the log, and of the process itself.
-const OTHER_FILES: u32 = 64;
-
 /// How long a start waits for the services to be ready, and how often it asks.
 const READY_TIME_MAX: Duration = Duration::from_secs(10);
 const READY_PAUSE: Duration = Duration::from_millis(5);
@@ -116,7 +113,7 @@ pub async fn start(settings: &Settings) -> Result<Running, Error> {
         reason: error.to_string(),
     })??;
     let (sender, failed) = mpsc::unbounded_channel();
-    let topologies = topologies(settings.timeouts())?;
+    let topologies = topologies(settings.orders.timeouts())?;
     let (services, driver) = shell::start(&log, &topologies, WORKER_THREADS, sender)?;
     let services = Services::of(services);
     let mut workers = Workers { log, driver, failed };
@@ -129,7 +126,7 @@ pub async fn start(settings: &Settings) -> Result<Running, Error> {
         return Err(error);
     }
     // Whoever connects before the shop is filled waits until it is.
-    let admission = Admission::new(limits());
+    let admission = Admission::new(Limits::of_this_process());
     let application = edge::application(services.api(&admission), &admission, services.all());
     let (stop, stopped) = oneshot::channel();
     let stopped = async { drop(stopped.await) };
@@ -237,19 +234,4 @@ impl Services {
 /// [`eventlog::Error`] where the directory cannot be used, or another process uses it.
 pub fn open_log(data_dir: &Path, partitions: u32) -> Result<EmbeddedLog, eventlog::Error> {
     EmbeddedLog::open(data_dir, topics::ALL.to_vec(), partitions)
-}
-
-/// As many connections as the system lets the process have, up to what it can do with.
-fn limits() -> Limits {
-    let limits = Limits::default();
-    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the limit of open files is not known");
-        u64::MAX
-    });
-    let files = u32::try_from(files).unwrap_or(u32::MAX);
-    let connections_max = limits.connections_max.min(files.saturating_sub(OTHER_FILES));
-    if connections_max < limits.connections_max {
-        tracing::warn!(connections_max, "the limit of open files allows only so many connections");
-    }
-    Limits { connections_max, ..limits }
 }

@@ -1,7 +1,7 @@
 //! Which crate of the workspace may use which.
 //!
 //! ```text
-//! streams <- eventlog <- shell <- services <- quickstart, e2e-tests
+//! streams <- eventlog <- shell <- standalone <- services <- quickstart, e2e-tests
 //!    ^----------'-------- sim, eventlog-kafka
 //!    '------ events <--------------'
 //!               '----- invariants <----- e2e-tests
@@ -71,7 +71,10 @@ fn may_use(from: &str, to: &str, for_tests: bool) -> bool {
         "eventlog" | "events" => to == "streams",
         "invariants" => matches!(to, "streams" | "events"),
         "shell" | "sim" | "eventlog-kafka" => matches!(to, "streams" | "eventlog"),
-        _ if is_service(from) => for_tests || matches!(to, "events" | "streams" | "shell"),
+        "standalone" => matches!(to, "streams" | "eventlog" | "eventlog-kafka" | "shell"),
+        _ if is_service(from) => {
+            for_tests || matches!(to, "events" | "streams" | "shell" | "standalone")
+        }
         _ => false,
     }
 }

@@ -36,6 +36,26 @@ impl Default for Limits {
     }
 }
 
+/// Open files beside the connections: those of the log, and of the process itself.
+const OTHER_FILES: u32 = 64;
+
+impl Limits {
+    /// As many connections as the system lets the process have, up to what it can do with.
+    pub fn of_this_process() -> Self {
+        let limits = Limits::default();
+        let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the limit of open files is not known");
+            u64::MAX
+        });
+        let files = u32::try_from(files).unwrap_or(u32::MAX);
+        let connections_max = limits.connections_max.min(files.saturating_sub(OTHER_FILES));
+        if connections_max < limits.connections_max {
+            tracing::warn!(connections_max, "the limit of open files allows no more connections");
+        }
+        Limits { connections_max, ..limits }
+    }
+}
+
 /// Who is let in. Cheap to clone; all clones count together.
 #[derive(Clone, Debug)]
 pub struct Admission(Arc<Shared>);

@@ -16,6 +16,7 @@
 //! - `driver`: threads that do on a log what workers say
 //! - [`operations`] and [`metrics`]: how an operator sees what goes on
 //! - [`clock`]: the one place where the wall clock is read
+//! - [`starting`]: what answers before the rest can
 //! - [`telemetry`] and [`shutdown`]: the process around it all
 #![warn(missing_docs)]
 
@@ -38,6 +39,7 @@ pub mod requests;
 pub mod server;
 mod service;
 pub mod shutdown;
+pub mod starting;
 pub mod telemetry;
 pub mod text;
 pub mod unique;

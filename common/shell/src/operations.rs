@@ -16,7 +16,7 @@ use crate::problem::{ApiError, Members};
 use crate::service::{Health, ServiceHandle};
 
 #[derive(Serialize)]
-struct Status {
+pub(crate) struct Status {
     status: &'static str,
     /// What is wrong although everything runs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -24,7 +24,7 @@ struct Status {
 }
 
 impl Status {
-    const fn new(status: &'static str) -> Self {
+    pub(crate) const fn new(status: &'static str) -> Self {
         Status { status, degraded: Vec::new() }
     }
 }

@@ -11,7 +11,6 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use orders_service::order::state::Timeouts;
 use quickstart::{Running, Settings};
 use serde_json::{Value, json};
 use streams::{Offset, Partition, TopicPartition};
@@ -43,8 +42,7 @@ impl TestApp {
             listen: "127.0.0.1:0".to_owned(),
             data_dir: directory.path().to_owned(),
             partitions: PARTITIONS,
-            validation_timeout_s: Timeouts::DEFAULT.validation_ticks,
-            payment_timeout_s: Timeouts::DEFAULT.payment_ticks,
+            orders: orders_service::settings::Settings::default(),
             no_sample: true,
         };
         let running = quickstart::start(&settings).await.unwrap();

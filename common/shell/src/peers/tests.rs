@@ -96,7 +96,7 @@ fn answers(command: Command) {
     assert_eq!(query.after, asked.after);
     let seven = Some(Bytes::from_static(b"7"));
     let holds = query.until.unwrap();
-    assert!(holds(&[seven.clone()]) && !holds(&[None]));
+    assert!(holds(std::slice::from_ref(&seven)) && !holds(&[None]));
     let _ = respond.send(QueryOutcome::Found(vec![seven, None]));
 }
 

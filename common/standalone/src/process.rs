@@ -1,0 +1,196 @@
+//! The life of the process.
+
+use std::future::Future;
+use std::io::{Write, stderr, stdout};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use eventlog::{Retention, TopicConfig};
+use eventlog_kafka::KafkaLog;
+use shell::admission::{Admission, Limits};
+use shell::starting::Starting;
+use shell::{
+    Awaited, Driver, Peering, ServiceHandle, edge, endpoints_topic, server, shutdown, telemetry,
+};
+use streams::{Topology, TopologyError};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::settings::Settings;
+
+/// How many threads run workers: instances are how a service grows.
+const WORKER_THREADS: usize = 1;
+/// How many threads answer HTTP.
+const HTTP_THREADS: usize = 2;
+/// How long threads that wait for a broker may hold up the end of the process.
+const END_TIME_MAX: Duration = Duration::from_millis(100);
+
+/// What is particular to a service.
+#[derive(Debug)]
+pub struct Service {
+    /// Its rules and what connects them.
+    pub topology: Topology,
+    /// The topics of the whole system.
+    pub topics: Vec<TopicConfig>,
+    /// Its routes.
+    pub api: fn(ServiceHandle, Admission) -> Router,
+    /// What reads of its stores may wait for, by name.
+    pub awaited: fn(&str) -> Option<Awaited>,
+}
+
+/// Runs a service until it is told to stop, or cannot go on: then one line on stderr says why.
+pub fn run(settings: &Settings, service: Result<Service, TopologyError>) -> ExitCode {
+    telemetry::start();
+    match start(settings, service) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where nobody reads stderr, the exit code still tells.
+            let _ = writeln!(stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(settings: &Settings, service: Result<Service, TopologyError>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(HTTP_THREADS)
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(serve(settings, service?));
+    runtime.shutdown_timeout(END_TIME_MAX);
+    ended
+}
+
+/// Listens, and answers as well as it can while the service starts, runs and stops.
+async fn serve(settings: &Settings, service: Service) -> anyhow::Result<()> {
+    let stop = shutdown::signal()?;
+    let listen = || format!("cannot listen on {}", settings.listen);
+    let listener = TcpListener::bind(&settings.listen).await.with_context(listen)?;
+    let address = listener.local_addr().with_context(listen)?;
+    let admission = Admission::new(Limits::of_this_process());
+    let starting = Starting::default();
+    let application = starting.application("not connected to Kafka yet");
+    let (stop_serving, stopped) = oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let serving = tokio::spawn(server::serve(listener, application, admission.clone(), stopped));
+    // It runs all the same where nobody reads what it says.
+    let _ = writeln!(stdout(), "{} listens on http://{address}", service.topology.name());
+
+    let instance = Instance { settings, address, admission };
+    let mut stop = pin!(stop);
+    let started = tokio::select! {
+        started = instance.start(service, &starting) => started.map(Some),
+        () = &mut stop => Ok(None),
+    };
+    match started {
+        Ok(Some(mut running)) => {
+            let ended = running.failed_or(stop).await;
+            // No more requests, then no more work: whoever waits is told to ask another instance.
+            let _ = stop_serving.send(());
+            serving.await?;
+            running.stop().await?;
+            ended
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// An instance of a service that is about to run.
+struct Instance<'a> {
+    settings: &'a Settings,
+    address: SocketAddr,
+    admission: Admission,
+}
+
+/// A running service.
+struct Running {
+    driver: Driver,
+    failed: mpsc::UnboundedReceiver<shell::Error>,
+    log: KafkaLog,
+}
+
+impl Instance<'_> {
+    /// Starts the service once there is a broker, and puts its routes in the place of `starting`.
+    async fn start(self, service: Service, starting: &Starting) -> anyhow::Result<Running> {
+        let Instance { settings, address, admission } = self;
+        let Service { topology, mut topics, api, awaited } = service;
+        let endpoints = endpoints_topic(&topology);
+        topics.push(TopicConfig { name: endpoints, retention: Retention::Compacted });
+        let log = connect(log_settings(settings, topology.name()), topics, &topology).await?;
+        let topology = Arc::new(topology);
+        let (sender, failed) = mpsc::unbounded_channel();
+        let topologies = [Arc::clone(&topology)];
+        let (services, driver) = shell::start(&log, &topologies, WORKER_THREADS, sender)?;
+        let host_name = rustix::system::uname();
+        let host_name = host_name.nodename().to_string_lossy();
+        let advertised_url = settings.url(address, &host_name);
+        let peering = Peering { advertised_url, endpoints, awaited };
+        let service = services.into_iter().next().context("no service was started")?;
+        let service = service.with_peers(&topology, peering);
+        let routes = api(service.clone(), admission.clone());
+        starting.is_ready(edge::application(routes, &admission, vec![service]));
+        Ok(Running { driver, failed, log })
+    }
+}
+
+impl Running {
+    /// Waits until it is told to stop, or cannot go on.
+    async fn failed_or(&mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        tokio::select! {
+            () = stop => Ok(()),
+            error = self.failed.recv() => match error {
+                Some(error) => Err(error.into()),
+                None => Err(anyhow::anyhow!("the workers have ended")),
+            },
+        }
+    }
+
+    /// Finishes the batch and leaves the group.
+    async fn stop(self) -> anyhow::Result<()> {
+        let Running { driver, log, .. } = self;
+        let stopping = tokio::task::spawn_blocking(move || {
+            driver.stop();
+            drop(log);
+        });
+        Ok(stopping.await?)
+    }
+}
+
+fn log_settings(settings: &Settings, service: &str) -> eventlog_kafka::Settings {
+    // Services may share a directory, too, without taking each other's slots.
+    let state_directory = settings.state_dir.join(service);
+    eventlog_kafka::Settings {
+        properties: settings.properties(std::env::vars()),
+        ..eventlog_kafka::Settings::new(
+            &settings.kafka_bootstrap_servers,
+            settings.partitions,
+            state_directory,
+        )
+    }
+}
+
+/// Connects to the log, however long it takes until there is a broker.
+async fn connect(
+    settings: eventlog_kafka::Settings,
+    topics: Vec<TopicConfig>,
+    topology: &Topology,
+) -> anyhow::Result<KafkaLog> {
+    let services = [eventlog_kafka::Service::of(topology)];
+    let connecting = tokio::task::spawn_blocking(move || {
+        loop {
+            match KafkaLog::connect(settings.clone(), &topics, &services) {
+                Err(error @ eventlog_kafka::Error::Unreachable { .. }) => {
+                    tracing::warn!(%error, "still waiting for Kafka");
+                }
+                connected => return connected,
+            }
+        }
+    });
+    Ok(connecting.await??)
+}
