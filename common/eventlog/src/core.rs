@@ -22,7 +22,7 @@ use crate::log::{Appended, Membership, OnDurable, TopicConfig, Waker};
 use crate::memtable::{Known, StorePartition, merged};
 use crate::prepared::{Prepared, PreparedTask};
 use crate::rotation::Rotation;
-use crate::tail::TailRecord;
+use crate::tail::{Tail, TailRecord};
 use crate::topics::Topics;
 use crate::waiting::{Due, Waiting};
 
@@ -38,6 +38,13 @@ pub enum Commit {
         /// What it committed.
         batch: CommitBatch,
     },
+}
+
+/// A position to read from, and the partition it is in.
+pub(crate) struct Place<'core> {
+    pub(crate) of: TopicPartition,
+    pub(crate) from: Offset,
+    pub(crate) tail: &'core Tail,
 }
 
 /// What is to be called once no lock is held any more.
@@ -137,17 +144,36 @@ impl Core {
         from: &[(TopicPartition, Offset)],
         records_max: usize,
     ) -> Result<Fetched, Error> {
-        let mut budget = Budget::new(from.len(), records_max);
+        let places = self.readable(from)?;
+        Ok(Self::fetch_from(&places, records_max))
+    }
+
+    /// These positions, each with its partition.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`], [`Error::OutOfRange`].
+    pub(crate) fn readable(
+        &self,
+        from: &[(TopicPartition, Offset)],
+    ) -> Result<Vec<Place<'_>>, Error> {
+        let place = |(of, from): &(TopicPartition, Offset)| {
+            Ok(Place { of: *of, from: *from, tail: self.topics.readable(*of, *from)? })
+        };
+        from.iter().map(place).collect()
+    }
+
+    /// Records from these places on, about `records_max` in all. None may have been released.
+    pub(crate) fn fetch_from(places: &[Place<'_>], records_max: usize) -> Fetched {
+        let mut budget = Budget::new(places.len(), records_max);
         let mut fetched = Fetched::default();
-        fetched.positions.reserve(from.len());
-        for (of, position) in from {
-            let tail = self.topics.readable(*of, *position)?;
+        fetched.positions.reserve(places.len());
+        for Place { of, from, tail } in places {
             let mut share = budget.share();
-            let next = tail.read((*of, *position), &mut share, &mut fetched);
+            let next = tail.read((*of, *from), &mut share, &mut fetched);
             budget.settle(&share);
             fetched.positions.push((*of, next));
         }
-        Ok(fetched)
+        fetched
     }
 
     /// Durable records of one partition from a position on.

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use streams::{CommitPosition, Offset, Partition, TopicPartition};
 
-use crate::core::Core;
-use crate::error::Error;
+use crate::core::{Core, Place};
 use crate::group::Group;
 use crate::log::{Retention, TopicConfig};
 use crate::memtable::FrozenStores;
@@ -75,24 +74,6 @@ impl Core {
         Frozen { position: self.committed, topics, groups, merged_at }
     }
 
-    /// Those of these positions, by their index, whose records have been released.
-    ///
-    /// # Errors
-    /// [`Error::UnknownTopic`], [`Error::OutOfRange`].
-    pub(crate) fn released(
-        &self,
-        positions: &[(TopicPartition, Offset)],
-    ) -> Result<Vec<(usize, Wanted)>, Error> {
-        let mut released = Vec::new();
-        for (index, (of, from)) in positions.iter().enumerate() {
-            let until = self.topics.readable(*of, *from)?.base();
-            if *from < until {
-                released.push((index, Wanted { of: *of, from: *from, until }));
-            }
-        }
-        Ok(released)
-    }
-
     /// Forgets what was frozen: it lies in the store by now.
     pub(crate) fn release(&mut self, frozen: &Frozen) {
         for (topic, frozen) in self.topics.iter_mut().zip(&frozen.topics) {
@@ -125,6 +106,16 @@ pub(crate) struct Wanted {
     pub(crate) from: Offset,
     /// Where the records in the store end, and those in memory begin.
     pub(crate) until: Offset,
+}
+
+/// Those of these places, by their index, whose records have been released.
+pub(crate) fn released(places: &[Place<'_>]) -> Vec<(usize, Wanted)> {
+    let wanted = |(index, place): (usize, &Place<'_>)| {
+        let Place { of, from, tail } = *place;
+        let until = tail.base();
+        (from < until).then_some((index, Wanted { of, from, until }))
+    };
+    places.iter().enumerate().filter_map(wanted).collect()
 }
 
 /// The first offset of a partition that one of its consumers has still to read.

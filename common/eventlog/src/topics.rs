@@ -1,7 +1,5 @@
 //! The topics of a log and their partitions.
 
-use std::collections::BTreeMap;
-
 use streams::{Offset, TopicName, TopicPartition};
 
 use crate::error::Error;
@@ -19,19 +17,16 @@ pub(crate) struct Topic {
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     partitions: u32,
+    /// A few, so that looking at the length of each name is the quickest way to one of them.
     all: Vec<Topic>,
-    by_name: BTreeMap<TopicName, usize>,
 }
 
 impl Topics {
     pub(crate) fn new(configs: Vec<TopicConfig>, partitions: u32) -> Self {
         assert!(partitions > 0, "a topic has at least one partition");
         let tails = || (0..partitions).map(|_| Tail::default()).collect();
-        let all: Vec<Topic> =
-            configs.into_iter().map(|config| Topic { config, tails: tails() }).collect();
-        let by_name =
-            all.iter().enumerate().map(|(index, topic)| (topic.config.name, index)).collect();
-        Topics { partitions, all, by_name }
+        let topic = |config| Topic { config, tails: tails() };
+        Topics { partitions, all: configs.into_iter().map(topic).collect() }
     }
 
     pub(crate) fn partitions(&self) -> u32 {
@@ -43,7 +38,8 @@ impl Topics {
     }
 
     pub(crate) fn index_of(&self, topic: TopicName) -> Result<usize, Error> {
-        self.by_name.get(&topic).copied().ok_or(Error::UnknownTopic(topic))
+        let index = self.all.iter().position(|known| known.config.name == topic);
+        index.ok_or(Error::UnknownTopic(topic))
     }
 
     /// A partition; one beyond the number of partitions is a topic that is not there.

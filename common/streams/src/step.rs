@@ -102,8 +102,8 @@ pub struct TaskPositions {
 pub struct Fetched {
     /// The records, of each partition in order of offset.
     pub records: Vec<ConsumedRecord>,
-    /// For each partition asked for, where its next fetch begins: after the last record, and after
-    /// anything behind it that is known to hold no record.
+    /// For each partition asked for, in the order asked for, where its next fetch begins: after the
+    /// last record, and after anything behind it that is known to hold no record.
     pub positions: Vec<(TopicPartition, Offset)>,
     /// A place in the order of commits that is not before any of the records.
     pub as_of: CommitPosition,

@@ -11,12 +11,13 @@ use streams::{
 };
 
 use crate::budget::Budget;
+use crate::core::Core;
 use crate::embedded::EmbeddedLog;
 use crate::embedded::commits::CommitBytes;
 use crate::embedded::snapshot::Snapshot;
 use crate::embedded::trouble::guarded;
 use crate::error::Error;
-use crate::frozen::Wanted;
+use crate::frozen::{Wanted, released};
 use crate::group::SessionId;
 use crate::log::{OnDurable, Session};
 use crate::memtable::{Known, merged};
@@ -130,9 +131,10 @@ impl Session for EmbeddedSession {
         loop {
             let (released, snapshot) = {
                 let state = self.log.shared().lock();
-                let released = state.core.released(&fetched.positions)?;
+                let places = state.core.readable(&fetched.positions)?;
+                let released = released(&places);
                 if released.is_empty() {
-                    return state.core.fetch(&fetched.positions, records_max);
+                    return Ok(Core::fetch_from(&places, records_max));
                 }
                 fetched.as_of = state.checkpointed;
                 (released, Arc::clone(&state.snapshot))

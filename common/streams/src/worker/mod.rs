@@ -25,7 +25,7 @@ use bytes::Bytes;
 use crate::commit::{CommitBatch, CommitPosition, StoreChange};
 use crate::error::Error;
 use crate::query::{Answer, Queries, Query, QueryId};
-use crate::record::{Partition, TopicName, TopicPartition};
+use crate::record::{Offset, Partition, TopicName, TopicPartition};
 use crate::state::StateReader;
 use crate::step::{Assignment, Fetched, StateBacking, Step, StepResult, StoreWrite};
 use crate::tables::{TableEntry, Tables};
@@ -83,7 +83,7 @@ enum Outstanding {
     ReadChangelog(Partition),
     WriteStore(Partition),
     WipeStore(Partition),
-    Fetch,
+    Fetch(Vec<(TopicPartition, Offset)>),
     Commit(Vec<(Partition, Vec<StoreChange>)>),
     Continue,
     Wait,
@@ -324,7 +324,7 @@ impl Worker {
                 positions.extend(running.task.fetch_positions());
             }
         }
-        Some(self.say(Outstanding::Fetch, Step::Fetch(positions)))
+        Some(self.say(Outstanding::Fetch(positions.clone()), Step::Fetch(positions)))
     }
 
     fn wait_step(&mut self, now: Timestamp) -> Step {
@@ -375,8 +375,10 @@ impl Worker {
                 self.store_written(partition);
             }
             (Outstanding::WipeStore(partition), StepResult::Done) => self.store_wiped(partition),
-            (Outstanding::Fetch, StepResult::Fetched(fetched)) => self.fetched(fetched),
-            (Outstanding::Fetch, StepResult::OutOfRange { reason }) => {
+            (Outstanding::Fetch(from), StepResult::Fetched(fetched)) => {
+                self.fetched(&from, fetched);
+            }
+            (Outstanding::Fetch(_), StepResult::OutOfRange { reason }) => {
                 self.fetch_out_of_range(reason, now)?;
             }
             (Outstanding::Commit(changes), StepResult::Committed(outcome)) => {
@@ -397,7 +399,7 @@ impl Worker {
             return Err(Error::OutOfRange { reason });
         }
         self.restart_tasks();
-        self.step_failed(Outstanding::Fetch, reason, now);
+        self.step_failed(Outstanding::Fetch(Vec::new()), reason, now);
         Ok(())
     }
 
@@ -411,13 +413,13 @@ impl Worker {
             }
             Outstanding::LookUp(look_up) => self.look_up_failed(look_up),
             Outstanding::Commit(_) => self.restart_tasks(),
-            Outstanding::Fetch => self.fetch_due = true,
+            Outstanding::Fetch(_) => self.fetch_due = true,
             _ => {}
         }
         self.retry_at = retry_at;
     }
 
-    fn fetched(&mut self, fetched: Fetched) {
+    fn fetched(&mut self, from: &[(TopicPartition, Offset)], fetched: Fetched) {
         self.seen = self.seen.max(fetched.as_of);
         self.out_of_range = false;
         self.fetch_due = !fetched.records.is_empty();
@@ -430,7 +432,10 @@ impl Worker {
                 running.task.push(record);
             }
         }
-        for (source, position) in fetched.positions {
+        // Most partitions have nothing new, and are passed over.
+        let moved = fetched.positions.iter().zip(from).filter(|(to, from)| to != from);
+        for ((source, position), _) in moved {
+            let (source, position) = (*source, *position);
             if self.tables.contains(source) {
                 self.tables.advance(source, position);
             } else {
@@ -440,7 +445,7 @@ impl Worker {
         self.tables_moved();
     }
 
-    fn advance(&mut self, source: TopicPartition, position: crate::record::Offset) {
+    fn advance(&mut self, source: TopicPartition, position: Offset) {
         if let Some(Slot::Running(running)) = self.slots.get_mut(&source.partition) {
             running.task.advance(source.topic, position);
             self.queries.touch(source.partition);
