@@ -1,8 +1,5 @@
 //! Events that are enums: one variant a `ce_type`, its content the body.
 
-use serde::de::DeserializeOwned;
-use streams::DecodeError;
-
 /// Implements [`streams::Event`] for an enum each of whose variants holds the body of one type of
 /// event, and lists those types in `TYPES`.
 macro_rules! event_types {
@@ -27,7 +24,7 @@ macro_rules! event_types {
 
             fn from_json(event_type: &str, body: &[u8]) -> Result<Self, streams::DecodeError> {
                 match event_type {
-                    $($event_type => $crate::event::body(body).map($event::$variant),)+
+                    $($event_type => streams::from_json_bytes(body).map($event::$variant),)+
                     other => Err(streams::DecodeError::UnknownType(other.to_owned())),
                 }
             }
@@ -36,11 +33,3 @@ macro_rules! event_types {
 }
 
 pub(crate) use event_types;
-
-/// The body of an event.
-///
-/// # Errors
-/// [`DecodeError::Malformed`] where it is not what its type says.
-pub(crate) fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    serde_json::from_slice(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))
-}

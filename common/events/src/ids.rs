@@ -48,7 +48,8 @@ impl Text {
         if text.len() > LENGTH_MAX {
             return Err(Error::TooLong { length: text.len() });
         }
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+        let is_sign = |byte: u8| matches!(byte, b'.' | b'_' | b':' | b'-');
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || is_sign(byte);
         if !text.bytes().all(is_allowed) {
             let other = text.chars().find(|char| !u8::try_from(*char).is_ok_and(is_allowed));
             return Err(Error::Character(other.unwrap_or_default()));

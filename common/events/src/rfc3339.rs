@@ -14,17 +14,13 @@ use streams::Timestamp;
 pub struct Error;
 
 const MILLISECONDS_A_DAY: i64 = 24 * 60 * 60 * 1000;
-/// 0000-01-01T00:00:00.000Z, in milliseconds since the Unix epoch.
-const FIRST: i64 = -62_167_219_200_000;
-/// 9999-12-31T23:59:59.999Z, in milliseconds since the Unix epoch.
-const LAST: i64 = 253_402_300_799_999;
 /// The form of every time; digits stand for digits.
 const FORM: [u8; 24] = *b"0000-00-00T00:00:00.000Z";
 
 /// The text of a point in time. A point outside the years 0 to 9999, which the form cannot say, is
 /// written as the nearest one that it can.
 pub fn format(timestamp: Timestamp) -> String {
-    String::from_utf8_lossy(&text(timestamp)).into_owned()
+    timestamp.to_rfc3339()
 }
 
 /// The point in time of a text.
@@ -59,7 +55,7 @@ pub fn parse(text: &str) -> Result<Timestamp, Error> {
 /// # Errors
 /// Those of the serializer.
 pub fn serialize<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&String::from_utf8_lossy(&text(*timestamp)))
+    serializer.serialize_str(&String::from_utf8_lossy(&timestamp.rfc3339()))
 }
 
 /// Reads a time from a field.
@@ -84,50 +80,12 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timesta
     deserializer.deserialize_str(TimeVisitor)
 }
 
-fn text(timestamp: Timestamp) -> [u8; 24] {
-    let milliseconds = timestamp.as_millis().clamp(FIRST, LAST);
-    let (year, month, day) = date(milliseconds.div_euclid(MILLISECONDS_A_DAY));
-    let in_day = milliseconds.rem_euclid(MILLISECONDS_A_DAY);
-    let seconds = in_day / 1000;
-    let mut text = FORM;
-    let mut write = |mut number: i64, from: usize, until: usize| {
-        for at in (from..until).rev() {
-            text[at] = b'0' + (number % 10).unsigned_abs() as u8;
-            number /= 10;
-        }
-    };
-    write(year, 0, 4);
-    write(month, 5, 7);
-    write(day, 8, 10);
-    write(seconds / 3600, 11, 13);
-    write(seconds / 60 % 60, 14, 16);
-    write(seconds % 60, 17, 19);
-    write(in_day % 1000, 20, 23);
-    text
-}
-
 const DAYS_IN_400_YEARS: i64 = 146_097;
 /// Days from 0000-03-01 to 1970-01-01.
 const EPOCH_DAY: i64 = 719_468;
 
-/// Year, month and day of a day counted from 1970-01-01.
-///
-/// Years are taken to begin in March, so that the leap day is the last of its year and the month
-/// follows from the day of the year by a straight line (153 days in 5 months).
-fn date(days: i64) -> (i64, i64, i64) {
-    let days = days + EPOCH_DAY;
-    let era = days.div_euclid(DAYS_IN_400_YEARS);
-    let day_of_era = days.rem_euclid(DAYS_IN_400_YEARS);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-/// The inverse of [`date`].
+/// Days from 1970-01-01 to a day. Years are taken to begin in March, so that the leap day is the
+/// last of its year.
 fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
@@ -152,6 +110,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// 0000-01-01T00:00:00.000Z, in milliseconds since the Unix epoch.
+    const FIRST: i64 = -62_167_219_200_000;
+    /// 9999-12-31T23:59:59.999Z, in milliseconds since the Unix epoch.
+    const LAST: i64 = 253_402_300_799_999;
 
     #[test]
     fn known_points_in_time_have_their_known_texts() {

@@ -55,5 +55,5 @@ impl Attributes {
 
 /// A timestamp as an event carries it.
 pub fn event_time(timestamp: Timestamp) -> Bytes {
-    Bytes::from(timestamp.to_rfc3339())
+    Bytes::copy_from_slice(&timestamp.rfc3339())
 }

@@ -1,5 +1,7 @@
 //! How typed keys and values become the bytes of a record, and back.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -60,7 +62,7 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Json {
     }
 
     fn decode(_: Option<&str>, bytes: &[u8]) -> Result<T, DecodeError> {
-        serde_json::from_slice(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))
+        from_json_bytes(bytes)
     }
 }
 
@@ -98,6 +100,22 @@ impl<T: Event> Codec<T> for CloudEvents {
     }
 }
 
+/// The value of a JSON text.
+///
+/// # Errors
+/// [`DecodeError::Malformed`] where the bytes are no JSON text of such a value.
+pub fn from_json_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    // Looked through for UTF-8 in one go, which takes less than doing so string by string.
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    serde_json::from_str(text).map_err(|error| DecodeError::Malformed(error.to_string()))
+}
+
+thread_local! {
+    /// Where JSON text is put together: it has grown to what values take here.
+    static TEXT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// JSON text of a value whose serialisation cannot fail: structs with string keys.
 ///
 /// # Panics
@@ -105,5 +123,11 @@ impl<T: Event> Codec<T> for CloudEvents {
 /// programmer, found by the first test that writes one.
 #[expect(clippy::expect_used, reason = "which types are written is known when compiling")]
 pub fn json_bytes<T: Serialize + ?Sized>(value: &T) -> Bytes {
-    Bytes::from(serde_json::to_vec(value).expect("a value made of structs, strings and numbers"))
+    let mut text = TEXT.take();
+    text.clear();
+    serde_json::to_writer(&mut text, value).expect("a value made of structs, strings and numbers");
+    // A copy of its own, which takes no more memory than it needs however long it is kept.
+    let bytes = Bytes::copy_from_slice(&text);
+    TEXT.set(text);
+    bytes
 }

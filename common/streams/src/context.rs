@@ -1,5 +1,7 @@
 //! What a processor sees: the record at hand, its stores and tables, and a way to write.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 
 use crate::cloud_event::{self, Attributes};
@@ -291,12 +293,19 @@ impl std::fmt::Debug for Context<'_> {
 
 /// The id of an output: what it was made from, and the how-manieth output of that it is.
 fn derived_id(service: &str, partition: Partition, input: Input<'_>, index: u32) -> String {
-    match input {
+    const USUAL_BYTES: usize = 64;
+    let mut id = String::with_capacity(USUAL_BYTES);
+    id.push_str(service);
+    // Writing to a string never fails.
+    let _ = match input {
         Input::Record(record) => {
-            format!("{service}/{}/{}/{index}", record.source, record.offset)
+            id.push('/');
+            id.push_str(record.source.topic.as_str());
+            write!(id, "/{}/{}/{index}", record.source.partition.0, record.offset.0)
         }
-        Input::Tick(tick) => format!("{service}/tick/{partition}/{}/{index}", tick.number),
-    }
+        Input::Tick(tick) => write!(id, "/tick/{partition}/{}/{index}", tick.number),
+    };
+    id
 }
 
 fn decode_entry<V, C: Codec<V>>(

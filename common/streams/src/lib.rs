@@ -78,7 +78,9 @@ mod topology;
 mod window;
 mod worker;
 
-pub use codec::{CloudEvents, Codec, DecodeError, Encoded, Event, Json, Key, json_bytes};
+pub use codec::{
+    CloudEvents, Codec, DecodeError, Encoded, Event, Json, Key, from_json_bytes, json_bytes,
+};
 pub use commit::{CommitBatch, CommitOutcome, CommitPosition, StoreChange, TaskCommit};
 pub use context::{Context, ProcessError, Record, Tick};
 pub use error::Error;
