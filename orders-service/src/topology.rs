@@ -10,7 +10,7 @@
 
 use bytes::Bytes;
 use events::ids::OrderId;
-use events::order::{Order, OrderEvent};
+use events::order::{Order, OrderEvent, Version};
 use events::order_request::{OrderRequest, PlaceOrder, RequestedOrder};
 use events::payment::PaymentEvent;
 use events::stock::Product;
@@ -20,8 +20,8 @@ use events::topics::{
 };
 use events::validation::OrderValidation;
 use streams::{
-    Context, DecodeError, Key, KeyRange, ProcessError, Record, Store, Timestamp, Topology,
-    TopologyBuilder, TopologyError,
+    Context, DecodeError, EncodedAs, Key, KeyRange, ProcessError, Record, Store, Timestamp,
+    Topology, TopologyBuilder, TopologyError,
 };
 
 use crate::order::effects::effects;
@@ -190,9 +190,10 @@ fn apply(
 ) -> Result<(), ProcessError> {
     let order = event.order();
     let effects = effects(&event);
-    context.forward(&ORDER_EVENTS, &order.id, &event)?;
+    let encoded = EncodedAs::new(&event);
+    context.forward_encoded(&ORDER_EVENTS, &order.id, &encoded)?;
     if effects.by_customer {
-        context.forward(&ORDERS_BY_CUSTOMER, &order.customer_id, &event)?;
+        context.forward_encoded(&ORDERS_BY_CUSTOMER, &order.customer_id, &encoded)?;
     }
     for line in &effects.lines {
         context.forward(&ORDER_LINES, &line.line().product_id, line)?;
@@ -209,7 +210,10 @@ fn wait_for_next(
     order: &Order,
     timeouts: Timeouts,
 ) -> Result<(), ProcessError> {
-    if let Some(before) = context.get(&PENDING, &order.id)? {
+    // A new order has waited for nothing.
+    if order.version != Version::FIRST
+        && let Some(before) = context.get(&PENDING, &order.id)?
+    {
         context.delete(&DEADLINES, &Deadline::of(&before, order))?;
     }
     match Pending::of(order, Tick(context.ticks()), timeouts) {

@@ -1,6 +1,8 @@
 //! How typed keys and values become the bytes of a record, and back.
 
 use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -39,6 +41,25 @@ pub trait Codec<T> {
     /// # Errors
     /// [`DecodeError`] where they hold no such value.
     fn decode(event_type: Option<&str>, bytes: &[u8]) -> Result<T, DecodeError>;
+}
+
+/// A value of type `T` as codec `C` writes it: for one that goes to several topics.
+pub struct EncodedAs<T, C> {
+    pub(crate) encoded: Encoded,
+    types: PhantomData<fn() -> (T, C)>,
+}
+
+impl<T, C: Codec<T>> EncodedAs<T, C> {
+    /// Encodes a value.
+    pub fn new(value: &T) -> Self {
+        EncodedAs { encoded: C::encode(value), types: PhantomData }
+    }
+}
+
+impl<T, C> fmt::Debug for EncodedAs<T, C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.encoded.fmt(formatter)
+    }
 }
 
 /// Why bytes could not be read as the key or value that was expected.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 
 use crate::cloud_event::{self, Attributes};
-use crate::codec::{Codec, DecodeError, Key};
+use crate::codec::{Codec, DecodeError, Encoded, EncodedAs, Key};
 use crate::overlay::Overlay;
 use crate::partitioner::partition_for_key;
 use crate::record::{
@@ -216,15 +216,28 @@ impl Context<'_> {
         key: &K,
         value: &V,
     ) -> Result<(), ProcessError> {
+        self.forward_encoded(topic, key, &EncodedAs::new(value))
+    }
+
+    /// Writes a record as [`Context::forward`] does, with a value that was encoded before.
+    ///
+    /// # Errors
+    /// [`ProcessError::NotConnected`] for a topic that the processor is not connected to.
+    pub fn forward_encoded<K: Key, V, C>(
+        &mut self,
+        topic: &Topic<K, V, C>,
+        key: &K,
+        value: &EncodedAs<V, C>,
+    ) -> Result<(), ProcessError> {
         if !self.node.sinks.contains(&topic.name()) {
             return Err(self.not_connected(topic.name().as_str()));
         }
-        let encoded = C::encode(value);
-        let headers = match encoded.event_type {
+        let Encoded { bytes, event_type } = value.encoded.clone();
+        let headers = match event_type {
             Some(event_type) => self.event_headers(event_type),
             None => Headers::default(),
         };
-        self.emit(topic.name(), key.encode(), encoded.bytes, headers);
+        self.emit(topic.name(), key.encode(), bytes, headers);
         Ok(())
     }
 

@@ -79,7 +79,8 @@ mod window;
 mod worker;
 
 pub use codec::{
-    CloudEvents, Codec, DecodeError, Encoded, Event, Json, Key, from_json_bytes, json_bytes,
+    CloudEvents, Codec, DecodeError, Encoded, EncodedAs, Event, Json, Key, from_json_bytes,
+    json_bytes,
 };
 pub use commit::{CommitBatch, CommitOutcome, CommitPosition, StoreChange, TaskCommit};
 pub use context::{Context, ProcessError, Record, Tick};
