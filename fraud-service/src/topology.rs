@@ -5,8 +5,8 @@
 //! ```
 
 use events::ids::CustomerId;
-use events::order::OrderEvent;
-use events::topics::{DEAD_LETTERS, FRAUD_SERVICE, ORDER_VALIDATIONS, ORDERS_BY_CUSTOMER};
+use events::order::{OrderEvent, OrderTotal};
+use events::topics::{DEAD_LETTERS, FRAUD_SERVICE, ORDER_TOTALS_BY_CUSTOMER, ORDER_VALIDATIONS};
 use streams::{
     Context, ProcessError, Record, SessionStore, SessionWindows, Topology, TopologyBuilder,
     TopologyError,
@@ -26,7 +26,7 @@ pub const SESSIONS: SessionStore<CustomerId, Session> =
 /// None in practice: a test builds it.
 pub fn topology() -> Result<Topology, TopologyError> {
     TopologyBuilder::new(FRAUD_SERVICE, DEAD_LETTERS)
-        .stream(&ORDERS_BY_CUSTOMER, "check-spending", check_spending)
+        .stream(&ORDER_TOTALS_BY_CUSTOMER, "check-spending", check_spending)
         .with_sessions(&SESSIONS)
         .to(&ORDER_VALIDATIONS)
         .build()
@@ -34,12 +34,14 @@ pub fn topology() -> Result<Topology, TopologyError> {
 
 fn check_spending(
     context: &mut Context<'_>,
-    event: Record<CustomerId, OrderEvent>,
+    event: Record<CustomerId, OrderEvent<OrderTotal>>,
 ) -> Result<(), ProcessError> {
+    // Later events of an order are no spending of their own.
+    let OrderEvent::Created(order) = &event.value else { return Ok(()) };
     let session =
         context.find_session(&SESSIONS, &event.key, |earlier, later| earlier.merge(&later))?;
     let before = session.value.clone().unwrap_or_default();
-    let Some(checked) = check(&before, &event.value) else { return Ok(()) };
+    let checked = check(&before, order);
     context.put_session(&SESSIONS, &event.key, session, &checked.session)?;
     context.forward(&ORDER_VALIDATIONS, checked.validation.order_id(), &checked.validation)
 }

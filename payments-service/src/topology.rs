@@ -7,18 +7,20 @@
 //! ```
 
 use events::ids::{CustomerId, DepositId, OrderId, Pair, RequestId};
-use events::order::OrderEvent;
+use events::order::{OrderEvent, OrderTotal};
 use events::payment::{Account, Customer, CustomerRequest, Deposit, PaymentEvent, PutCustomer};
 use events::topics::{
     ACCOUNTS as ACCOUNT_TABLE, CUSTOMER_REQUESTS, CUSTOMERS as CUSTOMER_TABLE, DEAD_LETTERS,
-    ORDERS_BY_CUSTOMER, PAYMENTS as PAYMENT_EVENTS, PAYMENTS_SERVICE,
+    ORDER_TOTALS_BY_CUSTOMER, PAYMENTS as PAYMENT_EVENTS, PAYMENTS_SERVICE,
 };
 use streams::{Context, ProcessError, Record, Store, Topology, TopologyBuilder, TopologyError};
 
 use crate::payment::Refusal;
 use crate::payment::customer::{Put, put_customer};
 use crate::payment::deposit::{DepositRecord, Deposited, deposit};
-use crate::payment::order::{PaymentOutcome, PaymentRecord, PaymentState, take_order};
+use crate::payment::order::{
+    PaymentOutcome, PaymentRecord, PaymentState, concerns_payment, take_order,
+};
 
 /// Customers.
 pub const CUSTOMERS: Store<CustomerId, Customer> = Store::new("customers");
@@ -40,7 +42,7 @@ pub const REFUSALS: Store<RequestId, Refusal> = Store::new("refusals");
 pub fn topology() -> Result<Topology, TopologyError> {
     TopologyBuilder::new(PAYMENTS_SERVICE, DEAD_LETTERS)
         .table(&CUSTOMER_TABLE)
-        .stream(&ORDERS_BY_CUSTOMER, "take-order", take_order_event)
+        .stream(&ORDER_TOTALS_BY_CUSTOMER, "take-order", take_order_event)
         .with_store(&ACCOUNTS)
         .with_store(&PAYMENTS)
         .to(&PAYMENT_EVENTS)
@@ -59,8 +61,11 @@ pub fn topology() -> Result<Topology, TopologyError> {
 
 fn take_order_event(
     context: &mut Context<'_>,
-    event: Record<CustomerId, OrderEvent>,
+    event: Record<CustomerId, OrderEvent<OrderTotal>>,
 ) -> Result<(), ProcessError> {
+    if !concerns_payment(&event.value) {
+        return Ok(());
+    }
     let order_id = &event.value.order().id;
     let account = context.get(&ACCOUNTS, &event.key)?;
     let record = context.get(&PAYMENTS, order_id)?;

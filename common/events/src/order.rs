@@ -221,24 +221,40 @@ pub enum Reason {
     Timeout,
 }
 
-/// A change of an order's state: its new state, with the whole order after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OrderEvent {
-    /// It was accepted.
-    Created(Order),
-    /// Every check passed.
-    Validated(Order),
-    /// Its payment was authorised.
-    Paid(Order),
-    /// It was shipped.
-    Shipped(Order),
-    /// It failed, for the reasons it carries.
-    Failed(Order),
-    /// It was called off.
-    Cancelled(Order),
+/// What those need to know of an order who watch or settle what it comes to: a part of [`Order`],
+/// and quicker to read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderTotal {
+    /// See [`Order::id`].
+    pub id: OrderId,
+    /// See [`Order::customer_id`].
+    pub customer_id: CustomerId,
+    /// See [`Order::currency`].
+    pub currency: Currency,
+    /// See [`Order::total`].
+    pub total: Option<Amount>,
 }
 
-event_types!(OrderEvent {
+/// A change of an order's state: its new state, with the whole order after it, or as much of it as
+/// its reader needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderEvent<Body = Order> {
+    /// It was accepted.
+    Created(Body),
+    /// Every check passed.
+    Validated(Body),
+    /// Its payment was authorised.
+    Paid(Body),
+    /// It was shipped.
+    Shipped(Body),
+    /// It failed, for the reasons it carries.
+    Failed(Body),
+    /// It was called off.
+    Cancelled(Body),
+}
+
+event_types!(OrderEvent<Body> {
     Created => "OrderCreated",
     Validated => "OrderValidated",
     Paid => "OrderPaid",
@@ -247,9 +263,9 @@ event_types!(OrderEvent {
     Cancelled => "OrderCancelled",
 });
 
-impl OrderEvent {
+impl<Body> OrderEvent<Body> {
     /// The order after the event.
-    pub const fn order(&self) -> &Order {
+    pub const fn order(&self) -> &Body {
         match self {
             OrderEvent::Created(order)
             | OrderEvent::Validated(order)
@@ -261,7 +277,7 @@ impl OrderEvent {
     }
 
     /// The order after the event, by value.
-    pub fn into_order(self) -> Order {
+    pub fn into_order(self) -> Body {
         match self {
             OrderEvent::Created(order)
             | OrderEvent::Validated(order)

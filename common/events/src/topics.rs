@@ -3,7 +3,7 @@
 use streams::{CloudEvents, Json, Retention, Topic, TopicConfig, TopicName};
 
 use crate::ids::{CustomerId, OrderId, ProductId};
-use crate::order::OrderEvent;
+use crate::order::{OrderEvent, OrderTotal};
 use crate::order_request::OrderRequest;
 use crate::payment::{Account, Customer, CustomerRequest, PaymentEvent};
 use crate::stock::{OrderLineEvent, Product, ProductRequest, StockLevel};
@@ -35,6 +35,9 @@ pub const ORDERS: Topic<OrderId, OrderEvent, CloudEvents> = Topic::new("orders")
 /// transaction with [`ORDERS`].
 pub const ORDERS_BY_CUSTOMER: Topic<CustomerId, OrderEvent, CloudEvents> =
     Topic::new("orders-by-customer");
+/// [`ORDERS_BY_CUSTOMER`] for those who read no more than what the orders come to.
+pub const ORDER_TOTALS_BY_CUSTOMER: Topic<CustomerId, OrderEvent<OrderTotal>, CloudEvents> =
+    Topic::new(ORDERS_BY_CUSTOMER.name().as_str());
 /// What orders that passed details want of each product. Writer: orders-service, in one
 /// transaction with [`ORDERS`].
 pub const ORDER_LINES: Topic<ProductId, OrderLineEvent, CloudEvents> = Topic::new("order-lines");

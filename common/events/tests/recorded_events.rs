@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use events::money::{Amount, Currency, Money};
 use events::order::{
-    Check, CheckState, Checks, Failure, Line, Order, OrderEvent, OrderState, Reason, Version,
+    Check, CheckState, Checks, Failure, Line, Order, OrderEvent, OrderState, OrderTotal, Reason,
+    Version,
 };
 use events::order_request::{
     CancelOrder, OrderRequest, PlaceOrder, RequestedLine, RequestedOrder, ShipOrder,
@@ -25,7 +26,7 @@ use events::stock::{
 use events::validation::{FraudCheck, InventoryCheck, OrderValidation, Verdict};
 use events::{Timestamp, ids::RequestId, rfc3339};
 use serde_json::Value;
-use streams::{CloudEvents, Codec, DecodeError, Json};
+use streams::{CloudEvents, Codec, DecodeError, Event, Json};
 
 const REQUEST: RequestId = RequestId::from_u128(0x01937c5e_7a2b_7c3d_8e4f_5a6b7c8d9e0f);
 
@@ -270,7 +271,7 @@ fn assert_as_recorded<C: Codec<T>, T: PartialEq + Debug>(name: &str, sample: &T)
     assert!(matches!(read(Value::from(7)), Err(DecodeError::Malformed(_))), "{name}");
 }
 
-fn assert_all_as_recorded<T: streams::Event + PartialEq + Debug>(types: &[&str], samples: &[T]) {
+fn assert_all_as_recorded<T: Event + PartialEq + Debug>(types: &[&str], samples: &[T]) {
     let sampled: Vec<&str> = samples.iter().map(T::event_type).collect();
     assert_eq!(sampled, types, "one sample for each type of event");
     for sample in samples {
@@ -286,6 +287,18 @@ fn events_of_orders_are_as_recorded() {
     assert_all_as_recorded(OrderRequest::TYPES, &order_requests());
     assert_all_as_recorded(OrderLineEvent::TYPES, &order_line_events());
     assert_all_as_recorded(OrderValidation::TYPES, &order_validations());
+}
+
+#[test]
+fn what_an_order_comes_to_is_read_of_the_whole_order() {
+    for event in order_events() {
+        let bytes = event.to_json();
+        let read = OrderEvent::<OrderTotal>::from_json(event.event_type(), &bytes).unwrap();
+
+        assert_eq!(read.state(), event.state());
+        let Order { id, customer_id, currency, total, .. } = event.into_order();
+        assert_eq!(read.into_order(), OrderTotal { id, customer_id, currency, total });
+    }
 }
 
 #[test]

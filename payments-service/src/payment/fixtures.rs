@@ -1,9 +1,8 @@
 //! Accounts, requests and orders for the tests of the rules.
 
-use events::Timestamp;
 use events::ids::RequestId;
 use events::money::{Amount, Money};
-use events::order::{CheckState, Checks, Order, OrderState, Version};
+use events::order::OrderTotal;
 use events::payment::{Account, Deposit, Level, Payment, PutCustomer};
 
 use super::order::{PaymentRecord, PaymentState};
@@ -62,20 +61,12 @@ pub(super) fn used_account() -> Account {
     }
 }
 
-pub(super) fn order_of(total: &str, state: OrderState) -> Order {
-    let pass = CheckState::Pass;
-    Order {
+pub(super) fn order_of(total: &str) -> OrderTotal {
+    OrderTotal {
         id: "o-1".parse().unwrap(),
-        version: Version(2),
-        state,
         customer_id: "c-1".parse().unwrap(),
         currency: "GBP".parse().unwrap(),
-        lines: vec![],
         total: Some(amount(total)),
-        checks: Checks { order_details: pass, inventory: pass, fraud: pass },
-        failures: vec![],
-        placed_at: Timestamp::EPOCH,
-        updated_at: Timestamp::EPOCH,
     }
 }
 

@@ -2,7 +2,7 @@
 //! released when it fails or is called off.
 
 use events::money::Money;
-use events::order::{Order, OrderEvent};
+use events::order::{OrderEvent, OrderTotal};
 use events::payment::{Account, DeclineReason, DeclinedPayment, Payment, PaymentEvent};
 
 use super::available;
@@ -42,12 +42,17 @@ pub enum PaymentOutcome {
     Unchanged,
 }
 
+/// Whether an event of this kind ever changes the order's payment.
+pub const fn concerns_payment(event: &OrderEvent<OrderTotal>) -> bool {
+    !matches!(event, OrderEvent::Created(_) | OrderEvent::Paid(_))
+}
+
 /// Authorises, captures or releases the payment of an order. `account` is the customer's, and
 /// `record` the order's payment, if it has one.
 pub fn take_order(
     account: Option<&Account>,
     record: Option<&PaymentRecord>,
-    event: &OrderEvent,
+    event: &OrderEvent<OrderTotal>,
 ) -> PaymentOutcome {
     let held = record.filter(|record| record.state == PaymentState::Authorised);
     match (event, account, held) {
@@ -60,7 +65,7 @@ pub fn take_order(
     }
 }
 
-fn authorise(account: Option<&Account>, order: &Order) -> PaymentOutcome {
+fn authorise(account: Option<&Account>, order: &OrderTotal) -> PaymentOutcome {
     // A validated order passed details, so it has a total; without one there is nothing to pay.
     let total = order.total.and_then(|total| Money::new(total, order.currency).ok());
     let Some(total) = total else { return PaymentOutcome::Unchanged };
@@ -139,13 +144,16 @@ fn changed(
 
 #[cfg(test)]
 mod tests {
-    use events::order::OrderState;
-
     use super::*;
     use crate::payment::fixtures::*;
 
     /// Account and record after an order's event, which must change both.
-    fn after(account: &Account, record: Option<&PaymentRecord>, event: &OrderEvent) -> Changed {
+    fn after(
+        account: &Account,
+        record: Option<&PaymentRecord>,
+        event: &OrderEvent<OrderTotal>,
+    ) -> Changed {
+        assert!(concerns_payment(event));
         match take_order(Some(account), record, event) {
             PaymentOutcome::Changed(account, record, event) => Changed { account, record, event },
             other => panic!("{other:?}"),
@@ -158,8 +166,10 @@ mod tests {
         event: PaymentEvent,
     }
 
-    fn declined(account: Option<&Account>, order: Order) -> DeclinedPayment {
-        match take_order(account, None, &OrderEvent::Validated(order)) {
+    fn declined(account: Option<&Account>, order: OrderTotal) -> DeclinedPayment {
+        let event = OrderEvent::Validated(order);
+        assert!(concerns_payment(&event));
+        match take_order(account, None, &event) {
             PaymentOutcome::Declined(record, PaymentEvent::Declined(declined)) => {
                 assert_eq!(record.state, PaymentState::Declined);
                 assert_eq!(record.payment, declined.payment);
@@ -171,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_validated_order_is_authorised_where_its_total_is_available() {
-        let order = order_of("500.00", OrderState::Validated);
+        let order = order_of("500.00");
 
         let changed = after(&unused_account(), None, &OrderEvent::Validated(order));
 
@@ -185,7 +195,7 @@ mod tests {
 
     #[test]
     fn an_order_above_what_is_available_is_declined() {
-        let order = order_of("500.01", OrderState::Validated);
+        let order = order_of("500.01");
 
         let declined = declined(Some(&unused_account()), order);
 
@@ -197,19 +207,18 @@ mod tests {
     fn what_others_have_authorised_and_captured_is_not_available() {
         assert_eq!(available(&used_account()), amount("210.00"));
 
-        let order = |total| order_of(total, OrderState::Validated);
-        let event = OrderEvent::Validated(order("210.00"));
+        let event = OrderEvent::Validated(order_of("210.00"));
         assert!(available(&after(&used_account(), None, &event).account).is_zero());
-        declined(Some(&used_account()), order("210.01"));
+        declined(Some(&used_account()), order_of("210.01"));
     }
 
     #[test]
     fn an_order_without_an_account_or_in_another_currency_is_declined() {
-        let unknown = declined(None, order_of("1.00", OrderState::Validated));
+        let unknown = declined(None, order_of("1.00"));
         assert_eq!(unknown.reason, DeclineReason::UnknownCustomer);
 
         let currency = "EUR".parse().unwrap();
-        let in_euros = Order { currency, ..order_of("1.00", OrderState::Validated) };
+        let in_euros = OrderTotal { currency, ..order_of("1.00") };
         let declined = declined(Some(&unused_account()), in_euros);
         assert_eq!(declined.reason, DeclineReason::CurrencyMismatch);
     }
@@ -218,7 +227,7 @@ mod tests {
     fn an_order_for_nothing_is_authorised_by_an_empty_account() {
         let empty = Account { limit: amount("0.00"), ..unused_account() };
 
-        let event = OrderEvent::Validated(order_of("0.00", OrderState::Validated));
+        let event = OrderEvent::Validated(order_of("0.00"));
 
         assert!(after(&empty, None, &event).account.used);
     }
@@ -226,7 +235,7 @@ mod tests {
     #[test]
     fn a_shipped_order_is_captured() {
         let held = held("90.00");
-        let event = OrderEvent::Shipped(order_of("90.00", OrderState::Shipped));
+        let event = OrderEvent::Shipped(order_of("90.00"));
 
         let changed = after(&used_account(), Some(&held), &event);
 
@@ -239,11 +248,9 @@ mod tests {
     #[test]
     fn an_order_that_fails_or_is_cancelled_is_released() {
         let held = held("90.00");
-        for (event, state) in [
-            (OrderEvent::Failed as fn(Order) -> OrderEvent, OrderState::Failed),
-            (OrderEvent::Cancelled, OrderState::Cancelled),
-        ] {
-            let changed = after(&used_account(), Some(&held), &event(order_of("90.00", state)));
+        let order = order_of("90.00");
+        for event in [OrderEvent::Failed(order.clone()), OrderEvent::Cancelled(order)] {
+            let changed = after(&used_account(), Some(&held), &event);
 
             assert_eq!(changed.account, Account { authorised: amount("10.00"), ..used_account() });
             assert_eq!(changed.record.state, PaymentState::Released);
@@ -253,9 +260,9 @@ mod tests {
 
     #[test]
     fn an_order_is_authorised_captured_and_released_once() {
-        let validated = OrderEvent::Validated(order_of("90.00", OrderState::Validated));
-        let shipped = OrderEvent::Shipped(order_of("90.00", OrderState::Shipped));
-        let failed = OrderEvent::Failed(order_of("90.00", OrderState::Failed));
+        let validated = OrderEvent::Validated(order_of("90.00"));
+        let shipped = OrderEvent::Shipped(order_of("90.00"));
+        let failed = OrderEvent::Failed(order_of("90.00"));
         let in_state = |state| PaymentRecord { state, ..held("90.00") };
         let account = used_account();
         let unchanged = |record: Option<&PaymentRecord>, event| {
@@ -275,10 +282,8 @@ mod tests {
 
     #[test]
     fn an_order_that_is_created_or_paid_changes_no_payment() {
-        for event in [
-            OrderEvent::Created(order_of("1.00", OrderState::Created)),
-            OrderEvent::Paid(order_of("1.00", OrderState::Paid)),
-        ] {
+        for event in [OrderEvent::Created(order_of("1.00")), OrderEvent::Paid(order_of("1.00"))] {
+            assert!(!concerns_payment(&event));
             let outcome = take_order(Some(&used_account()), None, &event);
             assert_eq!(outcome, PaymentOutcome::Unchanged);
             let outcome = take_order(Some(&used_account()), Some(&held("1.00")), &event);
@@ -289,10 +294,9 @@ mod tests {
     #[test]
     fn a_payment_that_the_account_does_not_hold_changes_nothing() {
         let held = held("100.01");
-        for event in [
-            OrderEvent::Shipped(order_of("100.01", OrderState::Shipped)),
-            OrderEvent::Failed(order_of("100.01", OrderState::Failed)),
-        ] {
+        for event in
+            [OrderEvent::Shipped(order_of("100.01")), OrderEvent::Failed(order_of("100.01"))]
+        {
             let outcome = take_order(Some(&used_account()), Some(&held), &event);
             assert_eq!(outcome, PaymentOutcome::Unchanged);
         }
@@ -300,7 +304,7 @@ mod tests {
 
     #[test]
     fn an_order_without_a_total_has_no_payment() {
-        let order = Order { total: None, ..order_of("1.00", OrderState::Validated) };
+        let order = OrderTotal { total: None, ..order_of("1.00") };
 
         let outcome = take_order(Some(&used_account()), None, &OrderEvent::Validated(order));
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use events::ids::{DepositId, OrderId};
-use events::order::{Order, OrderEvent, OrderState};
+use events::order::{OrderEvent, OrderTotal};
 use events::payment::{Deposit, PaymentEvent};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,14 +20,14 @@ use super::*;
 enum Step {
     Put { limit: u64, currency: &'static str },
     Deposit { deposit: u8, pence: u64 },
-    Order { order: u8, pence: u64, event: fn(Order) -> OrderEvent },
+    Order { order: u8, pence: u64, event: fn(OrderTotal) -> OrderEvent<OrderTotal> },
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     let pence = prop_oneof![8 => 0..30_000_u64, 1 => 0..100_000_000_000_000_000_u64];
     let currency = prop_oneof![9 => Just("GBP"), 1 => Just("EUR")];
     let event = prop::sample::select(vec![
-        OrderEvent::Created as fn(Order) -> OrderEvent,
+        OrderEvent::Created as fn(OrderTotal) -> OrderEvent<OrderTotal>,
         OrderEvent::Validated,
         OrderEvent::Validated,
         OrderEvent::Validated,
@@ -84,13 +84,13 @@ impl Service {
             }
             Step::Order { order, pence, event } => {
                 let order_id: OrderId = format!("o-{order}").parse().unwrap();
-                let order = order_of(&pounds(*pence).to_string(), OrderState::Validated);
-                self.take_order(&event(Order { id: order_id, ..order }));
+                let order = order_of(&pounds(*pence).to_string());
+                self.take_order(&event(OrderTotal { id: order_id, ..order }));
             }
         }
     }
 
-    fn take_order(&mut self, event: &OrderEvent) {
+    fn take_order(&mut self, event: &OrderEvent<OrderTotal>) {
         let order_id = event.order().id.clone();
         match take_order(self.account.as_ref(), self.payments.get(&order_id), event) {
             PaymentOutcome::Changed(account, record, event) => {
