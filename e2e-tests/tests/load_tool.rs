@@ -365,3 +365,29 @@ fn a_run_in_which_every_order_fails_does_not_end_well() {
     assert_eq!((run.code, &run.report()["errors"]), (1, &json!({"POST 503": 5})), "{run:?}");
     assert!(run.stderr.ends_with("load: none of 5 orders became VALIDATED\n"), "{run:?}");
 }
+
+#[test]
+fn each_service_is_asked_where_it_is_and_instances_of_orders_in_turn() {
+    let [first, second, products, customers]: [Server; 4] =
+        std::array::from_fn(|_| Server::start(well));
+    let (orders, products_url) = (format!("{},{}", first.url(), second.url()), products.url());
+    let places = format!("--products-url {products_url} --customers-url {}", customers.url());
+
+    let run = load(&orders, &format!("{places} --orders 40 --users 4"));
+
+    assert_eq!(run.report()["validated"], 40, "{run:?}");
+    let kinds = |server: &Server| {
+        let calls = server.calls();
+        let kind = |call: &String| call.split('/').nth(2).map(str::to_owned);
+        calls.iter().filter_map(kind).collect::<std::collections::BTreeSet<_>>()
+    };
+    for (server, kind) in [
+        (&first, "orders"),
+        (&second, "orders"),
+        (&products, "products"),
+        (&customers, "customers"),
+    ] {
+        assert!(kinds(server).iter().all(|of| of.starts_with(kind)), "{:?}", kinds(server));
+        assert!(!server.calls().is_empty(), "{kind}");
+    }
+}

@@ -22,6 +22,7 @@ use super::{
     progress::tell,
     report::{float, rounded},
     schedule::Schedule,
+    servers::Servers,
     setup,
     shop::Shop,
 };
@@ -100,22 +101,23 @@ struct Wait {
 /// Opens `polls` readers, keeps them open and waits until all are answered.
 pub(super) async fn run(
     options: &Options,
-    target: &Target,
+    servers: &Servers,
     server: Option<u32>,
     polls: u32,
 ) -> Result<LongPollsReport, Error> {
     let shop = Shop::new(options.products, options.customers, options.order_timeout);
-    setup::create(&shop, target).await?;
+    setup::create(&shop, servers).await?;
     let order_count = u64::from(polls).min(ORDERS_MAX);
     let answer_time_max = options.order_timeout + ANSWER_GRACE;
-    let clients = orders::connect(target, options.users, answer_time_max).await?;
+    let clients = orders::connect(servers, options.users, answer_time_max).await?;
     place(shop.clone(), order_count, clients).await?;
-    let prober = orders::connect(target, 1, answer_time_max).await?;
+    let prober = orders::connect(servers, 1, answer_time_max).await?;
 
     let rss_mib = || server.and_then(process::usage).map(|usage| usage.rss_mib);
     let before = rss_mib();
     let mut readers = Readers::new(options.long_poll_timeout);
     let opening = clock::now();
+    let target = servers.of_order(0);
     for number in 0..u64::from(polls) {
         if !readers.open(target, shop.until_shipped(number % order_count, readers.timeout)).await {
             break;
@@ -130,7 +132,7 @@ pub(super) async fn run(
     let memory = before.zip(with).zip(rss_mib());
     Ok(LongPollsReport {
         mode: "long-polls",
-        url: options.url.clone(),
+        url: options.url.join(","),
         long_polls: polls.into(),
         open,
         opening_seconds,

@@ -1,7 +1,8 @@
 //! The load tool: places orders and measures how long it takes until they are VALIDATED.
 //!
 //! - [`Options`]: what can be asked of it. [`run`] does it and gives a [`Report`].
-//! - `shop` makes the requests, `outcome` tells from the answers how an order ended.
+//! - `servers` says where requests go, `shop` makes them, `outcome` tells from the answers how an
+//!   order ended.
 //! - `schedule` says which order is next and when it is due: at once (closed loop), or at fixed
 //!   times (open loop), from which its latencies count.
 //! - `orders` runs the users, `measures` counts, `progress` tells while it runs.
@@ -18,18 +19,20 @@ mod process;
 mod progress;
 mod report;
 mod schedule;
+mod servers;
 mod setup;
 mod shop;
 
 use std::{io, time::Duration};
 
+use self::servers::Servers;
 pub use self::{
     long_polls::LongPollsReport,
     measures::Percentiles,
     options::Options,
     report::{OrdersReport, Report, ServerReport},
 };
-use crate::http_client::{self, Client, Target};
+use crate::http_client;
 
 /// Files that the tool needs beside its connections.
 const FILES_BESIDE_CONNECTIONS: u64 = 64;
@@ -106,14 +109,14 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     let connections = u64::from(options.users) + u64::from(options.long_polls.unwrap_or(0));
     raise_file_limit(connections + FILES_BESIDE_CONNECTIONS)?;
     runtime(options.threads)?.block_on(async {
-        let target = Target::resolve(&options.url).await?;
-        Client::new(target.clone(), ANSWER_GRACE).connect().await?;
-        let server = server_pid(options, &target)?;
+        let servers = Servers::resolve(options).await?;
+        servers.connect().await?;
+        let server = server_pid(options, &servers)?;
         Ok(match options.long_polls {
             Some(polls) => {
-                Report::LongPolls(long_polls::run(options, &target, server, polls).await?)
+                Report::LongPolls(long_polls::run(options, &servers, server, polls).await?)
             }
-            None => Report::Orders(orders::run(options, &target, server, orders_max).await?),
+            None => Report::Orders(orders::run(options, &servers, server, orders_max).await?),
         })
     })
 }
@@ -134,10 +137,10 @@ fn raise_file_limit(needed: u64) -> Result<(), Error> {
 }
 
 /// The process to measure: as given, or found. One that is not found is left out of the report.
-fn server_pid(options: &Options, target: &Target) -> Result<Option<u32>, Error> {
+fn server_pid(options: &Options, servers: &Servers) -> Result<Option<u32>, Error> {
     match options.server_pid {
         Some(pid) if process::usage(pid).is_none() => Err(Error::Process { pid }),
         Some(pid) => Ok(Some(pid)),
-        None => Ok(process::listening_on(target.addresses())),
+        None => Ok(process::listening_on(servers.of_order(0).addresses())),
     }
 }

@@ -18,9 +18,17 @@ const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Parser)]
 #[command(name = "load")]
 pub struct Options {
-    /// The server
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
-    pub url: String,
+    /// The server, or where orders are placed; several instances are used in turn
+    #[arg(long, default_value = "http://127.0.0.1:8080", value_delimiter = ',')]
+    pub url: Vec<String>,
+
+    /// Where products are kept [default: the server]
+    #[arg(long)]
+    pub products_url: Option<String>,
+
+    /// Where customers are kept [default: the server]
+    #[arg(long)]
+    pub customers_url: Option<String>,
 
     /// Users (connections): each places one order after another; with --rate, the most orders
     /// in flight at a time
@@ -145,7 +153,7 @@ mod tests {
     #[test]
     fn everything_has_a_default() {
         let options = parse("").unwrap();
-        assert_eq!(options.url, "http://127.0.0.1:8080");
+        assert_eq!(options.url, ["http://127.0.0.1:8080"]);
         assert_eq!((options.users, options.rate, options.threads), (64, None, 1));
         assert_eq!((options.products, options.customers), (100, 1000));
         assert_eq!(options.duration(), Duration::from_secs(10));

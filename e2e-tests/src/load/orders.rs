@@ -17,10 +17,11 @@ use super::{
     progress,
     report::OrdersReport,
     schedule::Schedule,
+    servers::Servers,
     setup,
     shop::Shop,
 };
-use crate::http_client::{Answer, Client, Target};
+use crate::http_client::{Answer, Client};
 
 /// After an order that failed, a user of a closed loop waits so long: a server that refuses at
 /// once must not be asked again at once.
@@ -85,7 +86,7 @@ pub(super) async fn get(client: &mut Client, path: Bytes) -> Result<Answer, Fail
 /// Runs a load as the options say, of at most `orders_max` orders.
 pub(super) async fn run(
     options: &Options,
-    target: &Target,
+    servers: &Servers,
     server: Option<u32>,
     orders_max: u64,
 ) -> Result<OrdersReport, Error> {
@@ -93,11 +94,11 @@ pub(super) async fn run(
         Workload::EmptyRoute
     } else {
         let shop = Shop::new(options.products, options.customers, options.order_timeout);
-        setup::create(&shop, target).await?;
+        setup::create(&shop, servers).await?;
         Workload::Orders(shop)
     };
     let answer_time_max = options.order_timeout + ANSWER_GRACE;
-    let clients = connect(target, options.users, answer_time_max).await?;
+    let clients = connect(servers, options.users, answer_time_max).await?;
     let server_meter = server.and_then(Meter::start);
     let tool_meter = Meter::start(std::process::id());
     let (started, duration) = (clock::now(), options.duration());
@@ -112,13 +113,14 @@ pub(super) async fn run(
 
 /// Connections for all users, so that no order's latency has the opening of one in it.
 pub(super) async fn connect(
-    target: &Target,
+    servers: &Servers,
     users: u32,
     answer_time_max: Duration,
 ) -> Result<Vec<Client>, Error> {
     let mut clients = Vec::new();
-    for _ in 0..users {
-        let mut client = Client::new(target.clone(), answer_time_max);
+    for number in 0..users {
+        let target = servers.of_order(number as usize).clone();
+        let mut client = Client::new(target, answer_time_max);
         client.connect().await?;
         clients.push(client);
     }

@@ -122,7 +122,7 @@ impl OrdersReport {
             |meter: Meter| Some(rounded(meter.read()?.cpu_seconds - meter.before.cpu_seconds));
         Self {
             mode: format!("{loop_kind}{}", if options.empty_route { " empty-route" } else { "" }),
-            url: options.url.clone(),
+            url: options.url.join(","),
             users: options.users,
             rate: options.rate,
             threads: options.threads,

@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 use super::{
     Error, clock,
     progress::tell,
+    servers::Servers,
     shop::{Creation, Shop},
 };
-use crate::http_client::{Client, Target};
+use crate::http_client::Client;
 
 /// Few enough never to be refused for too much load.
 const CONNECTIONS: usize = 16;
@@ -21,20 +22,21 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 const SHOWN_BYTES_MAX: usize = 200;
 
 /// Creates everything that the shop's orders need, or says what was not accepted.
-pub(super) async fn create(shop: &Shop, target: &Target) -> Result<(), Error> {
+pub(super) async fn create(shop: &Shop, servers: &Servers) -> Result<(), Error> {
     let started = clock::now();
     let creations: Vec<Vec<Creation>> = shop.creations().collect();
     let count = creations.len();
     let open = Arc::new(Mutex::new(creations.into_iter()));
     let mut workers = JoinSet::new();
     for _ in 0..CONNECTIONS {
-        let mut client = Client::new(target.clone(), ANSWER_TIME_MAX);
+        let mut clients = Clients::default();
+        let servers = servers.clone();
         let open = Arc::clone(&open);
         workers.spawn(async move {
             let take = || open.lock().unwrap_or_else(PoisonError::into_inner).next();
             while let Some(creations) = take() {
                 for creation in creations {
-                    send(&mut client, creation).await?;
+                    send(clients.of_path(&servers, &creation.path), creation).await?;
                 }
             }
             Ok::<(), Error>(())
@@ -46,6 +48,23 @@ pub(super) async fn create(shop: &Shop, target: &Target) -> Result<(), Error> {
     let elapsed = clock::now() - started;
     tell(format_args!("set-up: {count} products and customers in {elapsed:.1?}"));
     Ok(())
+}
+
+/// A connection to each service that something was asked of.
+#[derive(Default)]
+struct Clients {
+    products: Option<Client>,
+    customers: Option<Client>,
+}
+
+impl Clients {
+    fn of_path(&mut self, servers: &Servers, path: &str) -> &mut Client {
+        let client = match path.starts_with("/v1/products") {
+            true => &mut self.products,
+            false => &mut self.customers,
+        };
+        client.get_or_insert_with(|| Client::new(servers.of_path(path).clone(), ANSWER_TIME_MAX))
+    }
 }
 
 async fn send(client: &mut Client, creation: Creation) -> Result<(), Error> {
