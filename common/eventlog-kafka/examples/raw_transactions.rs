@@ -135,12 +135,17 @@ impl Raw {
         }
         // Committing itself would look for the end of deliveries every 100 ms only.
         while producer.in_flight_count() > 0 {
-            std::thread::sleep(Duration::from_micros(100));
+            pause();
         }
         let member = self.consumer.group_metadata().context("no group")?;
         producer.send_offsets_to_transaction(&offsets, &member, TIMEOUT)?;
         Ok(producer.commit_transaction(TIMEOUT)?)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "deliveries are counted, not told, to a bare client")]
+fn pause() {
+    std::thread::sleep(Duration::from_micros(100));
 }
 
 #[expect(clippy::disallowed_methods, reason = "measures")]

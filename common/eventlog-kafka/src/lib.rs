@@ -5,8 +5,8 @@
 //!
 //! - `settings`: how each client is set up, and `error`: why a log cannot be used.
 //! - `topics`: what is created, and what is checked.
-//! - `log`: the log, with the way in for `requests`, readers `outside` any group, and its `slots`
-//!   in the state directory.
+//! - `log`: the log, with the way in for `requests`, readers `outside` any group, its `slots` in
+//!   the state directory, and the `purge` of what has been consumed.
 //! - `session`: a worker's connection, made of
 //!   - `membership`: its place in the group, and `ownership`: what it owns and believes to own,
 //!   - `producers`: its transactions,
@@ -26,6 +26,7 @@ mod membership;
 mod outside;
 mod ownership;
 mod producers;
+mod purge;
 mod reader;
 mod records;
 mod requests;

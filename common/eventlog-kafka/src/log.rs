@@ -13,6 +13,7 @@ use crate::changelog::Service;
 use crate::ends::Ends;
 use crate::error::{Error, unreachable};
 use crate::outside::Outside;
+use crate::purge::Purger;
 use crate::requests::{Broker, Requests};
 use crate::session::KafkaSession;
 use crate::settings::Settings;
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     topics: BTreeSet<TopicName>,
     services: Vec<Service>,
     requests: Requests,
+    _purger: Purger,
     /// Started when somebody reads from outside.
     outside: Mutex<Option<Outside>>,
     workers: Mutex<BTreeMap<&'static str, BTreeSet<u32>>>,
@@ -93,6 +95,7 @@ impl KafkaLog {
             outside: Mutex::default(),
             ends,
             broker,
+            _purger: Purger::start(&settings, topics, services)?,
             workers: Mutex::default(),
             settings,
         };

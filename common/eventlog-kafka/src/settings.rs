@@ -59,6 +59,8 @@ pub struct Settings {
     pub transaction_timeout: Duration,
     /// How long leaving a group may take at most.
     pub close_timeout: Duration,
+    /// How long to wait before purging again what has been consumed.
+    pub purge_pause: Duration,
     /// Further properties of librdkafka, for all clients.
     pub properties: BTreeMap<String, String>,
 }
@@ -81,6 +83,7 @@ impl Settings {
             commit_timeout: Duration::from_secs(10),
             transaction_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(3),
+            purge_pause: Duration::from_mins(1),
             properties: BTreeMap::new(),
         }
     }

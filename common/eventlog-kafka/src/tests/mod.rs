@@ -3,6 +3,7 @@
 mod broker;
 mod contract;
 mod fencing;
+mod purge;
 mod reading;
 mod setup;
 mod state;
