@@ -108,7 +108,19 @@ impl Reader {
             place.is_paused && place.waiting.is_empty() && is_among(of, from)
         };
         let wanted: Vec<_> = self.places.iter().filter(is_wanted).map(|(of, _)| *of).collect();
-        self.pause(&wanted, false)
+        self.pause(&wanted, false)?;
+        self.wake_for(&wanted)
+    }
+
+    /// Where all of a broker's partitions were paused, the client's thread for that broker sleeps
+    /// for up to a second before it sees that one is read on. A request wakes it.
+    fn wake_for(&self, of: &[TopicPartition]) -> Result<(), LogError> {
+        if of.is_empty() {
+            return Ok(());
+        }
+        let asked = list(of.iter().map(|of| (*of, rdkafka::Offset::End))).map_err(unreachable)?;
+        self.client.offsets_for_times(asked, self.timeout).map_err(unreachable)?;
+        Ok(())
     }
 
     fn read_from(&mut self, of: &[(TopicPartition, Offset)]) {

@@ -42,6 +42,8 @@ pub(super) struct Running {
     pub(super) task: Task,
     /// Up to where it knows its changelog: what it has committed or restored.
     pub(super) changelog: Offset,
+    /// It got there by a commit of its own, whose marker takes an offset from there on.
+    pub(super) marker_follows: bool,
     /// A query's look-up showed more in the changelog than the task knows.
     pub(super) changelog_gap: bool,
     /// The position of its last commit.
@@ -53,8 +55,11 @@ pub(super) struct Running {
 }
 
 impl TaskView for Running {
+    /// One more offset than it has written where its own marker follows. Whatever takes that
+    /// offset, no other owner has committed yet: it would first have read the changelog up to an
+    /// end, which cannot be passed before that marker is written.
     fn changelog(&self) -> Offset {
-        self.changelog
+        if self.marker_follows { self.changelog.next() } else { self.changelog }
     }
 
     fn committed(&self, topic: TopicName) -> Offset {
@@ -167,7 +172,10 @@ impl Worker {
                     if position <= running.changelog {
                         self.start_retry_at = retry_at;
                     }
-                    running.changelog = running.changelog.max(position);
+                    if position > running.changelog {
+                        running.changelog = position;
+                        running.marker_follows = false;
+                    }
                     self.queries.touch(partition);
                 } else {
                     // Another owner has committed: what this task holds is stale.
@@ -199,7 +207,10 @@ impl Worker {
         let is_written = |write: &mut StoreWrite| write.partition == partition;
         let Some(write) = self.writes.pop_front_if(is_written) else { return };
         if let Some(Slot::Running(running)) = self.slots.get_mut(&partition) {
-            running.changelog = write.position;
+            if write.position > running.changelog {
+                running.changelog = write.position;
+                running.marker_follows = true;
+            }
             running.task.committed_batch();
             self.queries.committed(partition, &write.changes);
         }
@@ -262,6 +273,7 @@ impl Worker {
         let running = Running {
             task,
             changelog,
+            marker_follows: false,
             changelog_gap: false,
             position: self.seen,
             wants_tick,

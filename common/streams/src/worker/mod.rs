@@ -38,6 +38,10 @@ use look_up::{CatchUp, LookUp};
 /// How long a worker waits before it tries a failed step again, in milliseconds.
 const RETRY_MS: u64 = 50;
 
+/// How long a worker that reads its tables up to an end waits before it fetches again, in
+/// milliseconds.
+const TABLES_PAUSE_MS: u64 = 5;
+
 /// The tasks of one service that one thread runs.
 #[derive(Debug)]
 pub struct Worker {
@@ -329,7 +333,10 @@ impl Worker {
 
     fn wait_step(&mut self, now: Timestamp) -> Step {
         let tick_at = self.slots.values().any(Slot::wants_tick).then_some(self.next_tick_at);
-        let until = [tick_at, self.queries.next_deadline(), self.start_retry_at];
+        // Nobody is woken for markers, and the end of a table may lie behind one.
+        let is_reading = matches!(self.catch_up, CatchUp::Reading { .. });
+        let fetch_at = is_reading.then(|| now + TABLES_PAUSE_MS);
+        let until = [tick_at, self.queries.next_deadline(), self.start_retry_at, fetch_at];
         let until = until.into_iter().flatten().min();
         self.say(Outstanding::Wait, Step::Wait(until.map(|until| until.max(now))))
     }

@@ -215,6 +215,19 @@ fn a_page_of_a_table_is_not_shown_before_what_was_fetched() {
     assert_eq!(as_of, CommitPosition(9));
 }
 
+/// A commit of the task ends its changelog at 4, and is in the local store.
+fn commits_beside_changelog(script: &mut Script, commit: Step) {
+    assert!(matches!(commit, Step::Commit(_)), "{commit:?}");
+    let (position, changelog_ends) = (CommitPosition(1), vec![(PARTITION, Offset(4))]);
+    let outcome = CommitOutcome::Committed { position, changelog_ends };
+    script.answer(StepResult::Committed(outcome));
+    let Step::WriteStore(write) = script.step() else { panic!("the commit is written") };
+    assert_eq!(write.position, Offset(4));
+    assert_eq!(script.worker.take_answers(), []);
+    script.write(&write);
+    script.answer(StepResult::Done);
+}
+
 #[test]
 fn a_commit_is_shown_when_the_local_store_has_it() {
     let mut script = running_beside_changelog();
@@ -224,18 +237,37 @@ fn a_commit_is_shown_when_the_local_store_has_it() {
     script.answer(StepResult::Ends(of.into_iter().map(end).collect()));
     assert!(matches!(script.step(), Step::Fetch(_)), "what was there is to be taken first");
     script.answer(script.fetched(vec![visit(7)]));
-    assert!(matches!(script.step(), Step::Commit(_)));
-    let (position, changelog_ends) = (CommitPosition(1), vec![(PARTITION, Offset(4))]);
-    let outcome = CommitOutcome::Committed { position, changelog_ends };
-    script.answer(StepResult::Committed(outcome));
+    let commit = script.step();
 
-    let Step::WriteStore(write) = script.step() else { panic!("the commit is written") };
-    assert_eq!(write.position, Offset(4));
-    assert_eq!(script.worker.take_answers(), []);
-    script.write(&write);
-    script.answer(StepResult::Done);
+    commits_beside_changelog(&mut script, commit);
+
     script.next_but_fetch();
     assert_eq!(script.worker.take_answers().len(), 1);
+}
+
+/// What a worker does after a commit that ends its changelog at 4, when a read shows that the
+/// changelog ends there.
+fn reads_after_a_commit(changelog_end: u64) -> Step {
+    let mut script = running_beside_changelog();
+    while !matches!(script.step(), Step::Fetch(_)) {
+        script.answer(StepResult::Done);
+    }
+    script.answer(script.fetched(vec![visit(7)]));
+    let commit = script.step();
+    commits_beside_changelog(&mut script, commit);
+    script.ask(visit(7).key.unwrap());
+    let Step::LookUpEnds(of) = script.next_but_fetch() else { panic!("a read looks up the ends") };
+    let end = |of| Offset(if of == changelog() { changelog_end } else { 8 });
+    script.answer(StepResult::Ends(of.into_iter().map(end).collect()));
+    script.next_but_fetch()
+}
+
+#[test]
+fn the_marker_of_its_own_commit_is_no_gap_and_anything_beyond_it_is() {
+    assert!(matches!(reads_after_a_commit(4), Step::Wait(_)));
+    assert!(matches!(reads_after_a_commit(5), Step::Wait(_)));
+    let the_rest = Step::ReadChangelog { partition: PARTITION, from: Offset(4) };
+    assert_eq!(reads_after_a_commit(6), the_rest);
 }
 
 #[test]
@@ -284,7 +316,13 @@ fn no_record_is_taken_before_the_tables_are_read_to_their_ends() {
     script.answer(StepResult::Ends(vec![Offset(2)]));
     assert!(matches!(script.step(), Step::Fetch(_)));
     script.answer(script.fetched(vec![visit(0)]));
-    assert!(matches!(script.step(), Step::Fetch(_)), "the table is not read to its end");
+    let wait = script.next_but_fetch();
+    let Step::Wait(Some(until)) = wait else {
+        panic!("the table is not read to its end: {wait:?}")
+    };
+    assert!(until <= script.now + 10, "nobody wakes a worker for the marker at the end of a table");
+    script.answer(StepResult::Done);
+    assert!(matches!(script.step(), Step::Fetch(_)));
 
     let guests = TopicPartition::new(GUESTS.name(), PARTITION);
     let positions = vec![(guests, Offset(2))];
