@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Parser;
-use e2e_tests::crash::{self, Options, Report};
+use e2e_tests::crash::{self, Options};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
         Ok(report) => writeln!(io::stdout(), "{report}"),
         Err(error) => writeln!(io::stderr(), "crash: seed {}: {error}", options.seed),
     };
-    if result.is_ok_and(|Report { findings, .. }| findings.is_empty()) {
+    if result.is_ok_and(|report| report.outcome.findings.is_empty()) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

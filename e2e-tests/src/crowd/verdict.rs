@@ -1,15 +1,14 @@
-//! What is left on the log at the end, read without the server, and what it tells.
+//! What is left on the log at the end, read without the servers, and what it tells.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
-use eventlog::{EmbeddedLog, RequestLog};
+use eventlog::{Error, RequestLog};
 use events::{
     order::{OrderState, Reason},
     topics::DEAD_LETTERS,
 };
 use streams::{ConsumedRecord, Offset, Partition, TopicName, TopicPartition};
 
-use super::Error;
 use invariants::{Invariants, TOPICS, answers::Answers, orders::Orders};
 
 const RECORDS_A_READ: usize = 5_000;
@@ -25,20 +24,19 @@ pub(super) struct Verdict {
     pub(super) findings: Vec<String>,
 }
 
-/// Reads the log in this directory, which no process has open, and checks it against all that
-/// clients were answered.
-pub(super) async fn of_log(data_dir: &Path, answers: &Answers) -> Result<Verdict, Error> {
-    let log = quickstart::open_log(data_dir, super::PARTITIONS)?;
+/// Reads the log, which nothing changes any more, and checks it against all that clients were
+/// answered.
+pub(super) async fn of_log(log: &impl RequestLog, answers: &Answers) -> Result<Verdict, Error> {
     let mut invariants = Invariants::default();
     let mut findings = Vec::new();
     for topic in TOPICS {
-        each_record(&log, topic, |record| {
+        each_record(log, topic, |record| {
             let taken = invariants.take(record);
             findings.extend(taken.err().map(|violation| violation.to_string()));
         })
         .await?;
     }
-    each_record(&log, DEAD_LETTERS, |record| {
+    each_record(log, DEAD_LETTERS, |record| {
         findings.push(format!("dead letter in {} at {}", record.source, record.offset));
     })
     .await?;
@@ -67,7 +65,7 @@ fn reasons(orders: &Orders) -> BTreeMap<Reason, usize> {
 }
 
 async fn each_record(
-    log: &EmbeddedLog,
+    log: &impl RequestLog,
     topic: TopicName,
     mut take: impl FnMut(&ConsumedRecord),
 ) -> Result<(), Error> {

@@ -12,15 +12,16 @@ use invariants::answers::Floor;
 use tokio::sync::watch;
 
 use super::{
-    shop::{self, Call},
+    shop::{Call, Shop},
     world::{Caller, Finding, Placed, Shown, World},
 };
-use crate::http_client::{Answer, Target};
+use crate::{http_client::Answer, routes::Routes};
 
 /// A client of the shop.
 #[derive(Debug)]
 pub(super) struct Client {
     number: u32,
+    shop: Shop,
     world: Arc<World>,
     caller: Caller,
     random: Rng,
@@ -32,11 +33,12 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(
         number: u32,
+        shop: Shop,
         world: Arc<World>,
-        up: watch::Receiver<Option<Target>>,
+        up: watch::Receiver<Option<Routes>>,
         random: Rng,
     ) -> Self {
-        Self { number, world, caller: Caller::new(up), random, ids: 0, open: Vec::new() }
+        Self { number, shop, world, caller: Caller::new(up), random, ids: 0, open: Vec::new() }
     }
 
     /// Does one thing after another until the run is over, then sees its open orders settle.
@@ -65,7 +67,7 @@ impl Client {
 
     fn next_id<T: std::str::FromStr>(&mut self) -> Option<T> {
         self.ids += 1;
-        format!("{}-{}", self.number, self.ids).parse().ok()
+        self.shop.id(format_args!("{}-{}", self.number, self.ids))
     }
 
     fn floor(&self, id: &OrderId) -> Floor {
@@ -74,7 +76,7 @@ impl Client {
 
     async fn place(&mut self) -> Result<(), Finding> {
         let Some(id) = self.next_id::<OrderId>() else { return Ok(()) };
-        let call = shop::order(&id, &mut self.random);
+        let call = self.shop.order(&id, &mut self.random);
         let floor = self.floor(&id);
         // Some do not ask again when the answer is unclear: their order is there or it is not.
         let answer = if self.random.u32(0..100) < 15 {
@@ -202,7 +204,7 @@ impl Client {
 
     async fn adjust(&mut self) -> Result<(), Finding> {
         let Some(id) = self.next_id::<AdjustmentId>() else { return Ok(()) };
-        let (product, call) = shop::adjustment(&id, &mut self.random);
+        let (product, call) = self.shop.adjustment(&id, &mut self.random);
         let answer = self.caller.insist(&self.world, &call).await?;
         match (answer.status, product) {
             (200 | 201, Some(product)) => self.world.answers().adjusted(product, id),
@@ -213,7 +215,7 @@ impl Client {
 
     async fn deposit(&mut self) -> Result<(), Finding> {
         let Some(id) = self.next_id::<DepositId>() else { return Ok(()) };
-        let (customer, call) = shop::deposit(&id, &mut self.random);
+        let (customer, call) = self.shop.deposit(&id, &mut self.random);
         let answer = self.caller.insist(&self.world, &call).await?;
         match (answer.status, customer) {
             (200 | 201, Some(customer)) => self.world.answers().deposited(customer, id),

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::SocketAddr,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -19,11 +20,16 @@ use serde::Deserialize;
 use tokio::{sync::watch, time::sleep};
 
 use super::shop::Call;
-use crate::http_client::{Answer, Client, Target};
+use crate::{
+    http_client::{Answer, Client},
+    routes::Routes,
+};
 
 /// Longer than the server takes for any answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(45);
+/// The pause before a call is repeated is so much longer each time, up to the longest.
 const PAUSE_BEFORE_RETRY: Duration = Duration::from_millis(5);
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// So often a call is repeated; each time the server is up and gives no clear answer.
 const ATTEMPTS_MAX: u32 = 2_000;
 /// More findings of one run tell nothing new.
@@ -103,16 +109,16 @@ impl World {
     }
 }
 
-/// Calls the server wherever it is, and waits while it is down.
+/// Calls the servers wherever they are, and waits while all are down.
 #[derive(Debug)]
 pub(super) struct Caller {
-    up: watch::Receiver<Option<Target>>,
-    connection: Option<Client>,
+    up: watch::Receiver<Option<Routes>>,
+    connections: Vec<(SocketAddr, Client)>,
 }
 
 impl Caller {
-    pub(super) fn new(up: watch::Receiver<Option<Target>>) -> Self {
-        Self { up, connection: None }
+    pub(super) fn new(up: watch::Receiver<Option<Routes>>) -> Self {
+        Self { up, connections: Vec::new() }
     }
 
     /// Calls once. Without a clear answer nobody knows what became of it.
@@ -128,26 +134,29 @@ impl Caller {
     }
 
     async fn send(&mut self, call: &Call) -> Option<Answer> {
-        let mut client = match self.connection.take() {
-            Some(client) => client,
-            None => {
-                let target = self.up.wait_for(Option::is_some).await.ok()?.clone()?;
-                Client::new(target, ANSWER_TIME_MAX)
-            }
+        let target = {
+            let up = self.up.wait_for(Option::is_some).await.ok()?;
+            up.as_ref()?.target(&call.path)?.clone()
+        };
+        let address = *target.addresses().first()?;
+        let known = self.connections.iter().position(|(known, _)| *known == address);
+        let mut client = match known {
+            Some(at) => self.connections.swap_remove(at).1,
+            None => Client::new(target, ANSWER_TIME_MAX),
         };
         let path = Bytes::from(call.path.clone());
         let answer = client.send(call.method.clone(), path, call.body.clone()).await.ok()?;
-        self.connection = Some(client);
+        self.connections.push((address, client));
         Some(answer)
     }
 
     /// Calls until there is a clear answer.
     pub(super) async fn insist(&mut self, world: &World, call: &Call) -> Result<Answer, Finding> {
-        for _ in 0..ATTEMPTS_MAX {
+        for attempt in 1..=ATTEMPTS_MAX {
             if let Some(answer) = self.ask(world, call).await {
                 return Ok(answer);
             }
-            sleep(PAUSE_BEFORE_RETRY).await;
+            sleep(PAUSE_MAX.min(PAUSE_BEFORE_RETRY * attempt)).await;
         }
         Err(Finding::NoAnswer { call: named(call) })
     }
