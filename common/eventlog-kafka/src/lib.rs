@@ -14,6 +14,7 @@
 //!   - `changelog` and `store`: its state, on the broker and on disk, and `marks`: whether the two
 //!     belong together.
 //! - `records` and `clock`: what all of them use.
+//! - `testing`: a broker for tests.
 #![warn(missing_docs)]
 
 mod changelog;
@@ -34,6 +35,8 @@ mod session;
 mod settings;
 mod slots;
 mod store;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod topics;

@@ -7,12 +7,12 @@ use eventlog::{RequestLog, TopicConfig};
 use streams::TopicName;
 use tempfile::TempDir;
 
-use super::broker::Broker;
+use crate::testing::Broker;
 use crate::{KafkaLog, Service, Settings};
 
 /// Logs on a broker, each with a state directory of its own.
 struct OnBroker {
-    broker: Broker,
+    broker: &'static Broker,
     kept: Mutex<Vec<Kept>>,
 }
 
@@ -70,7 +70,7 @@ impl LogFactory for OnBroker {
     }
 }
 
-fn on_broker(broker: Broker) -> OnBroker {
+fn on_broker(broker: &'static Broker) -> OnBroker {
     OnBroker { broker, kept: Mutex::default() }
 }
 

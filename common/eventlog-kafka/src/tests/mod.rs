@@ -1,6 +1,5 @@
 //! The log on a real broker.
 
-mod broker;
 mod contract;
 mod fencing;
 mod purge;

@@ -14,7 +14,7 @@ use streams::{
 };
 use tempfile::TempDir;
 
-use super::broker::Broker;
+use crate::testing::Broker;
 use crate::{KafkaLog, KafkaSession, Service, Settings};
 
 pub(super) const PARTITIONS: u32 = 2;
@@ -25,7 +25,7 @@ pub(super) const WITHIN: Duration = Duration::from_secs(30);
 
 /// A service on a log of its own.
 pub(super) struct Setup {
-    pub(super) broker: Broker,
+    pub(super) broker: &'static Broker,
     pub(super) directory: TempDir,
     pub(super) requests: TopicName,
     pub(super) decisions: TopicName,

@@ -16,9 +16,9 @@ use streams::{
 };
 use tempfile::TempDir;
 
-use super::broker::Broker;
 use super::setup::{PARTITIONS, WITHIN};
 use crate::clock::Deadline;
+use crate::testing::Broker;
 use crate::{KafkaLog, KafkaSession, Service};
 
 /// How long a worker without anything to do waits to be woken, before it looks around.
@@ -46,7 +46,7 @@ fn count(context: &mut Context<'_>, word: Record<Word, u64>) -> Result<(), Proce
 
 /// A service that counts words, and its log.
 struct Counter {
-    broker: Broker,
+    broker: &'static Broker,
     words: TopicName,
     dead_letters: TopicName,
     topology: Arc<Topology>,

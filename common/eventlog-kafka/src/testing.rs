@@ -1,0 +1,195 @@
+//! The broker that tests run on: one that was named to them, or one of their own in a container.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use testcontainers_modules::kafka::apache::{KAFKA_PORT, Kafka};
+use testcontainers_modules::testcontainers::runners::SyncRunner;
+use testcontainers_modules::testcontainers::{ContainerRequest, ImageExt};
+
+use crate::settings::Settings;
+
+/// Where the broker is, as an environment variable.
+const SERVERS: &str = "KAFKA_BOOTSTRAP_SERVERS";
+/// Where this is 1, a test without a broker fails.
+const REQUIRED: &str = "REQUIRE_KAFKA";
+/// The version of Kafka in a container.
+const TAG: &str = "4.3.1";
+/// How long a container may take on a busy machine.
+const START_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// What the services ask of a broker, so that a crash is noticed soon, and what makes a group
+/// agree at once on who owns what.
+const SETTINGS: [(&str, &str); 8] = [
+    ("KAFKA_GROUP_CONSUMER_SESSION_TIMEOUT_MS", "6000"),
+    ("KAFKA_GROUP_CONSUMER_MIN_SESSION_TIMEOUT_MS", "6000"),
+    ("KAFKA_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS", "1000"),
+    ("KAFKA_GROUP_CONSUMER_MIN_HEARTBEAT_INTERVAL_MS", "1000"),
+    ("KAFKA_GROUP_CONSUMER_MIN_ASSIGNMENT_INTERVAL_MS", "0"),
+    ("KAFKA_GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS", "0"),
+    ("KAFKA_GROUP_CONSUMER_ASSIGNOR_OFFLOAD_ENABLE", "false"),
+    ("KAFKA_TRANSACTION_ABORT_TIMED_OUT_TRANSACTION_CLEANUP_INTERVAL_MS", "1000"),
+];
+
+/// A broker.
+#[derive(Debug)]
+pub struct Broker {
+    servers: String,
+    container: Option<Container>,
+}
+
+impl Broker {
+    /// The broker that all tests of this process share, or `None` where there is none, which is
+    /// said. It is the one that `KAFKA_BOOTSTRAP_SERVERS` names, else one in a container.
+    ///
+    /// # Panics
+    /// Where there is none although `REQUIRE_KAFKA` is 1.
+    pub fn find() -> Option<&'static Broker> {
+        static NAMED: OnceLock<Option<Broker>> = OnceLock::new();
+        let named = NAMED.get_or_init(|| {
+            let servers = std::env::var(SERVERS).ok().filter(|servers| !servers.is_empty())?;
+            Some(Broker { servers, container: None })
+        });
+        named.as_ref().or_else(|| Broker::in_container().map_err(|why| not_run(&why)).ok())
+    }
+
+    /// The broker in a container that all tests of this process share, for those that kill it. As
+    /// [`Broker::find`], but for a broker that was named.
+    ///
+    /// # Panics
+    /// As [`Broker::find`].
+    pub fn find_mortal() -> Option<&'static Broker> {
+        Broker::in_container().map_err(|why| not_run(&why)).ok()
+    }
+
+    fn in_container() -> Result<&'static Broker, String> {
+        static SHARED: OnceLock<Result<Broker, String>> = OnceLock::new();
+        SHARED.get_or_init(Broker::start_one).as_ref().map_err(String::clone)
+    }
+
+    /// Starts a broker in a container, which is gone with this process, however it ends.
+    ///
+    /// # Errors
+    /// Why there is none: no engine for containers, most of all.
+    pub fn start_one() -> Result<Broker, String> {
+        // On a thread of its own, since it blocks on a runtime of its own.
+        let started = std::thread::spawn(Container::start).join();
+        let (container, port) = started.map_err(|_| "the start panicked".to_owned())??;
+        Ok(Broker { servers: format!("127.0.0.1:{port}"), container: Some(container) })
+    }
+
+    /// `host:port` of it.
+    pub fn servers(&self) -> &str {
+        &self.servers
+    }
+
+    /// Settings for a log on it.
+    pub fn settings(&self, partitions: u32, state_directory: &Path) -> Settings {
+        Settings::new(&self.servers, partitions, state_directory)
+    }
+
+    /// Kills it without any warning. What it was told is kept.
+    ///
+    /// # Errors
+    /// Where it is in no container, or the engine does not do it.
+    pub fn kill(&self) -> io::Result<()> {
+        self.engine("kill")
+    }
+
+    /// Starts it again, and does not wait until it can be reached.
+    ///
+    /// # Errors
+    /// As [`Broker::kill`].
+    pub fn start(&self) -> io::Result<()> {
+        self.engine("start")
+    }
+
+    /// Stops all of its threads where they are, until [`Broker::resume`].
+    ///
+    /// # Errors
+    /// As [`Broker::kill`].
+    pub fn suspend(&self) -> io::Result<()> {
+        self.engine("pause")
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// As [`Broker::kill`].
+    pub fn resume(&self) -> io::Result<()> {
+        self.engine("unpause")
+    }
+
+    fn engine(&self, verb: &str) -> io::Result<()> {
+        let container = self.container.as_ref();
+        let id = container.map(|container| container.id.as_str());
+        let id = id.ok_or_else(|| io::Error::other("the broker is in no container of ours"))?;
+        let output = Command::new("docker").args([verb, id]).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
+}
+
+/// Says past what captures the output of tests that a test is not run.
+fn not_run(why: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_default();
+    let required = std::env::var(REQUIRED).is_ok_and(|required| required == "1");
+    assert!(!required, "{REQUIRED} is 1, but there is no Kafka broker for {test}: {why}");
+    let _ = writeln!(
+        io::stderr(),
+        "NOT RUN: {test} needs a Kafka broker: {SERVERS} names none, and in a container none \
+         can be started: {why}"
+    );
+}
+
+#[derive(Debug)]
+struct Container {
+    id: String,
+    /// When it closes, which nothing can keep it from, the container is removed.
+    _life: ChildStdin,
+}
+
+impl Container {
+    fn start() -> Result<(Container, u16), String> {
+        let port = free_port().map_err(|error| error.to_string())?;
+        let image = Kafka::default().with_jvm_image();
+        // A port that is ours stays the same when the broker is killed and started again.
+        let request = image.with_tag(TAG).with_mapped_port(port, KAFKA_PORT);
+        let request = request.with_startup_timeout(START_TIME_MAX);
+        let with = |request: ContainerRequest<Kafka>, (name, value): &(&str, &str)| {
+            request.with_env_var(*name, *value)
+        };
+        let request = SETTINGS.iter().fold(request, with);
+        let container = request.start().map_err(|error| error.to_string())?;
+        let id = container.id().to_owned();
+        let life = remove_when_over(&id).map_err(|error| error.to_string())?;
+        // Its destructor would not run for what is shared, and would block where it must not.
+        std::mem::forget(container);
+        Ok((Container { id, _life: life }, port))
+    }
+}
+
+/// Starts a process that outlives this one, to remove the container after it.
+fn remove_when_over(id: &str) -> io::Result<ChildStdin> {
+    let child = Command::new("sh")
+        .args(["-c", "cat; exec docker rm --force --volumes \"$0\"", id])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Not ended by a key that ends this process.
+        .process_group(0)
+        .spawn()?;
+    child.stdin.ok_or_else(|| io::Error::other("no way to tell the end"))
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
