@@ -84,6 +84,12 @@ impl Target {
         &self.addresses
     }
 
+    /// What it was resolved from.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.authority())
+    }
+
     fn authority(&self) -> String {
         String::from_utf8_lossy(self.authority.as_bytes()).into_owned()
     }

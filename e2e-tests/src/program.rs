@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fs::OpenOptions,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command as Build, ExitStatus, Stdio},
     time::Duration,
 };
@@ -29,14 +29,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// Why a program does not do what it is asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It does not compile, or there is no compiler.
-    #[error("{names:?} cannot be built: {reason}")]
-    NotBuilt {
-        /// The programs.
-        names: Vec<String>,
-        /// What was said.
-        reason: String,
-    },
+    /// It does not compile.
+    #[error("the programs cannot be built: {0}")]
+    NotBuilt(ExitStatus),
     /// There is no such program, or it cannot be run.
     #[error("{} cannot be started: {source}", binary.display())]
     NotStarted {
@@ -62,30 +57,42 @@ pub enum Error {
     Io(#[from] io::Error),
 }
 
-/// Builds programs of this workspace where they are not up to date, in the same way as the running
-/// test was built, and gives the directory that they are in.
+/// Builds programs of this workspace where they are not up to date, and gives the directory that
+/// they are in.
 ///
 /// # Errors
 /// [`Error::NotBuilt`].
 pub fn build(names: &[&str]) -> Result<PathBuf, Error> {
-    let not_built = |reason: String| {
-        let names = names.iter().map(ToString::to_string).collect();
-        Error::NotBuilt { names, reason }
-    };
+    let mut build = cargo("build")?;
+    build.arg("--quiet").args(names.iter().flat_map(|name| ["--bin", name]));
+    let status = build.status()?;
+    if status.success() { Ok(directories()?.0) } else { Err(Error::NotBuilt(status)) }
+}
+
+/// A command of cargo over this workspace that builds what the running test was built with in the
+/// same way: in the same directory, and with the same profile and features, so that nothing is
+/// built twice.
+///
+/// # Errors
+/// [`Error::Io`] where this is no test that cargo has built.
+pub fn cargo(command: &str) -> Result<Build, Error> {
+    let (profile, target) = directories()?;
+    let mut cargo = Build::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.args([command, "--locked", "--workspace", "--target-dir"]).arg(target);
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    Ok(cargo)
+}
+
+/// Where cargo puts programs of the running test's profile, and where it puts all profiles.
+fn directories() -> Result<(PathBuf, PathBuf), Error> {
     // .../target/<profile>/deps/test-...
     let test = std::env::current_exe()?;
-    let profile = test.parent().and_then(|deps| deps.parent());
-    let profile = profile.ok_or_else(|| not_built("not run as a test".to_owned()))?;
-    let target = profile.parent().unwrap_or(profile);
-    let mut build = Build::new(env!("CARGO"));
-    // With the features that the tests of the whole workspace have: nothing is built twice.
-    build.args(["build", "--quiet", "--locked", "--workspace", "--target-dir"]).arg(target);
-    build.args(names.iter().flat_map(|name| ["--bin", name]));
-    if profile.ends_with("release") {
-        build.arg("--release");
-    }
-    let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).status()?;
-    if status.success() { Ok(profile.to_owned()) } else { Err(not_built(status.to_string())) }
+    let mut above = test.ancestors().skip(2).map(Path::to_owned);
+    let found = above.next().zip(above.next());
+    found.ok_or_else(|| io::Error::other("this is no test that cargo has built").into())
 }
 
 /// A program, and what it is started with each time.
@@ -143,6 +150,12 @@ impl Process {
     /// As [`Process::listening`].
     pub async fn ready(&mut self) -> Result<Target, Error> {
         timeout(START_TIME_MAX, self.greeted_and_ready()).await.map_err(|_| Error::NotReady)?
+    }
+
+    /// Where it listens, as far as that is known.
+    #[must_use]
+    pub const fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
     }
 
     async fn greeted(&mut self) -> Result<Target, Error> {

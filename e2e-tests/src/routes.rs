@@ -1,8 +1,8 @@
 //! Which server answers which path.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use crate::http_client::Target;
+use crate::http_client::{Error, Target};
 
 /// A service of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +63,22 @@ impl Routes {
         routes
     }
 
+    /// Reads what [`Routes`] are written as: the program's name and the URL of each instance, as in
+    /// `orders-service=http://127.0.0.1:8080 orders-service=http://127.0.0.1:8081`.
+    ///
+    /// # Errors
+    /// [`Error::Url`] with whatever is no such thing, and what [`Target::resolve`] says.
+    pub async fn parse(text: &str) -> Result<Self, Error> {
+        let mut routes = Routes::default();
+        for part in text.split_whitespace() {
+            let (name, url) = part.split_once('=').unwrap_or((part, ""));
+            let service = Service::ALL.into_iter().find(|service| service.program() == name);
+            let service = service.ok_or_else(|| Error::Url { url: part.to_owned() })?;
+            routes.add(service, Target::resolve(url).await?);
+        }
+        Ok(routes)
+    }
+
     /// One more instance of a service.
     pub fn add(&mut self, service: Service, target: Target) {
         self.targets.entry(service).or_default().push(target);
@@ -81,9 +97,35 @@ impl Routes {
     }
 }
 
+impl fmt::Display for Routes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (service, targets) in &self.targets {
+            for target in targets {
+                write!(formatter, "{}={} ", service.program(), target.url())?;
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn routes_are_read_as_they_are_written() {
+        let text = "orders-service=http://127.0.0.1:1 orders-service=http://127.0.0.1:2 \
+                    fraud-service=http://127.0.0.1:3 ";
+
+        let routes = Routes::parse(text).await.unwrap();
+
+        assert_eq!(routes.to_string(), text);
+        assert_eq!(routes.instances(Service::Orders).len(), 2);
+        assert!(routes.target("/v1/products").is_none());
+        for bad in ["order-service=http://127.0.0.1:1", "orders-service", "orders-service=here"] {
+            assert!(Routes::parse(bad).await.is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_path_belongs_to_the_service_that_keeps_its_resource() {

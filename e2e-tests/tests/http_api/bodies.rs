@@ -18,7 +18,7 @@ fn order() -> Value {
 
 #[tokio::test]
 async fn a_body_that_is_no_json_is_refused() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_alone().await;
 
     for body in [&b""[..], b"{", b"{}}", b"{\"id\": \"\xff\"}", b"id=o-1", b"{\"id\": 'o-1'}"] {
         let answer = post_bytes(&app, "application/json", body).await;
@@ -29,7 +29,7 @@ async fn a_body_that_is_no_json_is_refused() {
 
 #[tokio::test]
 async fn a_body_of_another_type_is_refused() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_alone().await;
 
     for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/xml", ""] {
         let answer = post_bytes(&app, content_type, order().to_string()).await;
@@ -40,7 +40,7 @@ async fn a_body_of_another_type_is_refused() {
 
 #[tokio::test]
 async fn a_body_may_have_256_kib_and_no_more() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_alone().await;
     let mut body = order().to_string();
     body.push_str(&" ".repeat(LARGEST_BYTES - body.len()));
 
@@ -59,7 +59,7 @@ fn order_with(change: impl FnOnce(&mut Value)) -> Value {
 
 #[tokio::test]
 async fn every_field_that_is_wrong_is_told_with_its_place() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_alone().await;
     let lines = |lines: Value| order_with(|order| order["lines"] = lines);
     let line = |line: Value| lines(json!([line]));
     let many: Vec<Value> =
@@ -107,7 +107,7 @@ async fn every_field_that_is_wrong_is_told_with_its_place() {
 
 #[tokio::test]
 async fn all_that_is_wrong_is_told_at_once() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_alone().await;
     let body = json!({
         "id": "a b", "customerId": "", "currency": "XYZ",
         "lines": [
@@ -127,7 +127,8 @@ async fn all_that_is_wrong_is_told_at_once() {
 #[tokio::test]
 async fn the_largest_order_is_accepted() {
     let app = TestApp::start().await;
-    let id = "x".repeat(64);
+    // There is no other of this id.
+    let id = format!("{:x<64}", fastrand::u64(..));
     let lines: Vec<Value> = (0..100)
         .map(|number| {
             let product = format!("{number:-<64}");

@@ -35,13 +35,22 @@ async fn a_customer_is_created_replaced_and_read() {
         })
     );
     assert_eq!(app.get("/v1/customers/c-1").await.expect(200), customer);
-    let list = app.get("/v1/customers?limit=1").await.expect(200);
-    assert_eq!(list, json!({"customers": [customer]}));
     let account = app.get("/v1/customers/c-1/account").await.expect(200);
     assert_eq!(account["limit"], "50.50");
     for path in ["/v1/customers/c-2", "/v1/customers/c-2/account", "/v1/payments/o-1"] {
         assert_eq!(app.get(path).await.problem(404), "NOT_FOUND", "{path}");
     }
+}
+
+#[tokio::test]
+async fn customers_are_listed() {
+    let app = TestApp::start_alone().await;
+    app.credit("c-1", "100").await;
+
+    let list = app.get("/v1/customers?limit=1").await.expect(200);
+
+    let customer = app.get("/v1/customers/c-1").await.expect(200);
+    assert_eq!(list, json!({"customers": [customer]}));
 }
 
 #[tokio::test]

@@ -174,7 +174,7 @@ fn whatever_is_sent_is_answered_and_what_is_refused_leaves_nothing() {
     const CASES: u32 = 600;
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let app = runtime.block_on(async {
-        let app = TestApp::start().await;
+        let app = TestApp::start_alone().await;
         app.stock("jumper", "12.99", 10).await;
         app.credit("c-1", "1000.00").await;
         app

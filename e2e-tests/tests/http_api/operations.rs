@@ -7,7 +7,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn a_running_system_is_alive_and_ready() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_alone().await;
 
     assert_eq!(app.get("/healthz").await.expect(200), json!({"status": "alive"}));
     assert_eq!(app.get("/readyz").await.expect(200), json!({"status": "ready"}));
@@ -15,7 +15,7 @@ async fn a_running_system_is_alive_and_ready() {
 
 #[tokio::test]
 async fn answers_are_counted() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_alone().await;
     app.get("/v1/orders/o-1").await.problem(404);
     app.get("/v1/orders/o-2").await.problem(404);
 
@@ -29,7 +29,7 @@ async fn answers_are_counted() {
 
 #[tokio::test]
 async fn an_unknown_path_and_an_unknown_method_are_problems() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_alone().await;
 
     for path in ["/", "/v1", "/v1/order", "/v1/orders/o-1/", "/v1/orders/o-1/history/x"] {
         assert_eq!(app.get(path).await.problem(404), "NOT_FOUND", "{path}");

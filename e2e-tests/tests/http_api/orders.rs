@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 /// A shop with 10 jumpers at 12.99 and a customer who can spend 1,000.
 async fn shop() -> TestApp {
-    let app = TestApp::start().await;
+    filled(TestApp::start().await).await
+}
+
+async fn filled(app: TestApp) -> TestApp {
     app.stock("jumper", "12.99", 10).await;
     app.credit("c-1", "1000.00").await;
     app
@@ -111,17 +114,20 @@ async fn another_order_under_the_same_id_is_a_conflict_and_changes_nothing() {
 #[tokio::test]
 async fn an_idempotency_key_gives_the_id_and_the_same_one_each_time() {
     let app = shop().await;
-    let key = [("idempotency-key", "\"k-1\"")];
+    // The key gives the id: there is no other of it in a system that others use too.
+    let [name, another] = ["k-1", "k-2"].map(|name| format!("{name}-{}", fastrand::u64(..)));
+    let quoted = format!("\"{name}\"");
+    let key = [("idempotency-key", &*quoted)];
 
     let first = post_with(&app, &key, &without_id()).await.expect(201);
-    let again = post_with(&app, &[("idempotency-key", "k-1")], &without_id()).await;
+    let again = post_with(&app, &[("idempotency-key", &name)], &without_id()).await;
 
     assert_eq!(again.expect(200)["id"], first["id"]);
     let mut other = without_id();
     other["lines"][0]["quantity"] = json!(3);
     let reused = post_with(&app, &key, &other).await;
     assert_eq!(reused.problem(422), "IDEMPOTENCY_KEY_REUSED");
-    let another_key = post_with(&app, &[("idempotency-key", "k-2")], &without_id()).await;
+    let another_key = post_with(&app, &[("idempotency-key", &another)], &without_id()).await;
     assert_ne!(another_key.expect(201)["id"], first["id"]);
 }
 
@@ -322,7 +328,7 @@ async fn an_order_that_is_not_there_is_not_changed() {
 
 #[tokio::test]
 async fn a_restart_keeps_everything() {
-    let app = shop().await;
+    let app = filled(TestApp::start_alone().await).await;
     let order = app.settle("o-1", "c-1", "jumper", 2).await;
     let paths = [
         "/v1/products/jumper",

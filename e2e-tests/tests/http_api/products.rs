@@ -55,7 +55,7 @@ async fn a_product_with_faults_is_told_all_of_them() {
 
 #[tokio::test]
 async fn the_catalogue_is_read_page_by_page_in_order_of_id() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_alone().await;
     for id in ["b", "a", "c:2", "c", "a-1"] {
         app.put(&format!("/v1/products/{id}"), &product(id, "1")).await.expect(201);
     }

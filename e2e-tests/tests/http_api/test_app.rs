@@ -1,10 +1,11 @@
-//! The whole system in the process of a test, on a directory and a port of its own, and a client
-//! that speaks its API.
+//! The whole system, in the process of a test or as processes on Kafka, and a client that speaks
+//! its API.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use e2e_tests::routes::Routes;
 use eventlog::RequestLog;
 use events::topics::{CUSTOMER_REQUESTS, ORDER_REQUESTS, PRODUCT_REQUESTS};
 use http_body_util::{BodyExt, Full};
@@ -13,27 +14,50 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use quickstart::{Running, Settings};
 use serde_json::{Value, json};
-use streams::{Offset, Partition, TopicPartition};
+use streams::{ConsumedRecord, Offset, Partition, TopicPartition};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
+
+use crate::shared::Shared;
 
 const PARTITIONS: u32 = 3;
 /// More records than a test writes.
 const RECORDS_MAX: usize = 1_000_000;
 
+/// Names what a test may share with others: addresses as [`Routes::parse`] takes them.
+pub(crate) const SYSTEM: &str = "SYSTEM";
+
 /// The running system. It has no products and no customers but those that a test puts.
 #[derive(Debug)]
 pub(crate) struct TestApp {
-    directory: TempDir,
-    running: Running,
+    system: System,
+}
+
+#[derive(Debug)]
+enum System {
+    /// In this process, and this test's alone.
+    Own { directory: TempDir, running: Running },
+    /// Processes on Kafka, which answer other tests too.
+    Shared(Box<Shared>),
 }
 
 impl TestApp {
-    /// Starts it on an empty directory.
+    /// The system that the environment names, or else one as [`TestApp::start_alone`] gives it.
+    ///
+    /// # Panics
+    /// Where it does not start, or is not as the environment says.
+    pub(crate) async fn start() -> Self {
+        let Ok(routes) = std::env::var(SYSTEM) else { return Self::start_alone().await };
+        let shared = Shared::new(Routes::parse(&routes).await.unwrap());
+        TestApp { system: System::Shared(Box::new(shared)) }
+    }
+
+    /// Starts one in this process, on an empty directory: for tests of what all clients see
+    /// together, and of what has nothing to do with the log.
     ///
     /// # Panics
     /// Where it does not start.
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn start_alone() -> Self {
         Self::start_on(tempfile::tempdir().unwrap()).await
     }
 
@@ -46,21 +70,27 @@ impl TestApp {
             no_sample: true,
         };
         let running = quickstart::start(&settings).await.unwrap();
-        TestApp { directory, running }
+        TestApp { system: System::Own { directory, running } }
     }
 
     /// Stops it, and starts it again on the same directory.
     ///
     /// # Panics
-    /// Where it does not start again.
+    /// Where it is shared, or does not start again.
     pub(crate) async fn restart(self) -> Self {
-        self.running.stop().await;
-        Self::start_on(self.directory).await
+        let System::Own { directory, running } = self.system else {
+            unreachable!("others use it too");
+        };
+        running.stop().await;
+        Self::start_on(directory).await
     }
 
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.running.address()
+    /// Where whoever has this path listens.
+    fn address(&self, path: &str) -> SocketAddr {
+        match &self.system {
+            System::Own { running, .. } => running.address(),
+            System::Shared(shared) => shared.address(path),
+        }
     }
 
     /// Asks for a path.
@@ -83,30 +113,20 @@ impl TestApp {
     /// # Panics
     /// Where there is no whole answer.
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Answer {
-        let stream = TcpStream::connect(self.address()).await.unwrap();
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        let mut request = request.map(Full::new);
-        request.headers_mut().insert("host", "test".parse().unwrap());
-        let (head, body) = sender.send_request(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: head.status, headers: head.headers, body }
+        let address = self.address(request.uri().path());
+        let System::Shared(shared) = &self.system else { return exchange(address, request).await };
+        shared.told(exchange(address, shared.telling(request)).await)
     }
 
-    /// How many requests of clients lie on the log.
+    /// How many requests of this test's clients lie on the log.
     ///
     /// # Panics
     /// Where the log cannot be read.
     pub(crate) async fn requests_written(&self) -> usize {
-        let topics = [ORDER_REQUESTS.name(), PRODUCT_REQUESTS.name(), CUSTOMER_REQUESTS.name()];
-        let mut count = 0;
-        for topic in topics {
-            for number in 0..PARTITIONS {
-                let of = TopicPartition::new(topic, Partition(number));
-                count += self.running.log().read(of, Offset(0), RECORDS_MAX).await.unwrap().len();
-            }
+        match &self.system {
+            System::Own { running, .. } => requests_on(running.log()).await.len(),
+            System::Shared(shared) => shared.requests_written().await,
         }
-        count
     }
 
     /// Puts a product with so many pieces of it.
@@ -133,6 +153,30 @@ impl TestApp {
         self.post("/v1/orders", &order_body(order, customer, product, pieces)).await.expect(201);
         self.get(&format!("/v1/orders/{order}?until=SETTLED")).await.expect(200)
     }
+}
+
+async fn exchange(address: SocketAddr, request: Request<Bytes>) -> Answer {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut request = request.map(Full::new);
+    request.headers_mut().insert("host", "test".parse().unwrap());
+    let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: head.status, headers: head.headers, body }
+}
+
+/// All requests of clients that lie on a log.
+pub(crate) async fn requests_on(log: &impl RequestLog) -> Vec<ConsumedRecord> {
+    let topics = [ORDER_REQUESTS.name(), PRODUCT_REQUESTS.name(), CUSTOMER_REQUESTS.name()];
+    let mut requests = Vec::new();
+    for topic in topics {
+        for number in 0..log.partitions() {
+            let of = TopicPartition::new(topic, Partition(number));
+            requests.extend(log.read(of, Offset(0), RECORDS_MAX).await.unwrap());
+        }
+    }
+    requests
 }
 
 fn json_request(method: Method, path: &str, body: &Value) -> Request<Bytes> {

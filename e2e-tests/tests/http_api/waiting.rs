@@ -8,7 +8,10 @@ use tokio::time::Instant;
 
 /// A shop with a paid order.
 async fn shop() -> TestApp {
-    let app = TestApp::start().await;
+    filled(TestApp::start().await).await
+}
+
+async fn filled(app: TestApp) -> TestApp {
     app.stock("jumper", "12.99", 10).await;
     app.credit("c-1", "1000.00").await;
     assert_eq!(app.settle("o-1", "c-1", "jumper", 1).await["state"], "PAID");
@@ -36,7 +39,7 @@ async fn a_wait_ends_at_once_where_the_order_is_past_it_or_cannot_reach_it() {
 
 #[tokio::test]
 async fn any_number_of_readers_wait_for_one_order() {
-    let app = shop().await;
+    let app = filled(TestApp::start_alone().await).await;
     let waiting = async {
         let one = state_until(&app, "?until=SHIPPED&timeout=30s");
         let two = state_until(&app, "?until=SHIPPED&timeout=30s");

@@ -1,0 +1,258 @@
+//! The services as processes on a broker: any number of instances of each, which are started,
+//! killed, stopped for a while and ended, and the way to any of them.
+//!
+//! A cluster begins empty. The broker under it may have what others left: ids are told apart by
+//! what they begin with.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use eventlog_kafka::{KafkaLog, Settings};
+use events::topics;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use crate::{
+    program::{self, Process, Program},
+    routes::{Routes, Service},
+};
+
+/// How many partitions each topic has.
+pub const PARTITIONS: u32 = 6;
+/// So many of an instance's last words are shown where a test fails.
+const LAST_WORDS: usize = 40;
+
+/// An instance of a service, running or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instance {
+    /// The service.
+    pub service: Service,
+    /// Which of its instances.
+    pub number: u32,
+}
+
+/// Services on a broker.
+#[derive(Debug)]
+pub struct Cluster {
+    programs: PathBuf,
+    servers: String,
+    directory: TempDir,
+    running: BTreeMap<Instance, Process>,
+    up: watch::Sender<Option<Routes>>,
+}
+
+impl Cluster {
+    /// A cluster of none yet, of programs in a directory, on the broker with this address.
+    ///
+    /// # Errors
+    /// [`program::Error::Io`].
+    pub fn new(programs: &Path, servers: &str) -> Result<Self, program::Error> {
+        Ok(Cluster {
+            programs: programs.to_owned(),
+            servers: servers.to_owned(),
+            directory: tempfile::tempdir()?,
+            running: BTreeMap::new(),
+            up: watch::channel(None).0,
+        })
+    }
+
+    /// Where its instances are, as far as they are expected to answer.
+    #[must_use]
+    pub fn up(&self) -> watch::Receiver<Option<Routes>> {
+        self.up.subscribe()
+    }
+
+    /// Where its instances are.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        self.up.borrow().clone().unwrap_or_default()
+    }
+
+    /// Starts instances, and waits until all of them are ready.
+    ///
+    /// # Errors
+    /// [`program::Error`].
+    pub async fn start(&mut self, instances: &[Instance]) -> Result<(), program::Error> {
+        for instance in instances {
+            self.launch(*instance)?;
+        }
+        for instance in instances {
+            self.ready(*instance).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts as many instances of every service, and waits until all of them are ready.
+    ///
+    /// # Errors
+    /// [`program::Error`].
+    pub async fn start_each(&mut self, count: u32) -> Result<(), program::Error> {
+        let instances = |service| (0..count).map(move |number| Instance { service, number });
+        let all: Vec<Instance> = Service::ALL.into_iter().flat_map(instances).collect();
+        self.start(&all).await
+    }
+
+    /// Starts an instance, and waits for nothing. It has the state directory that it had before.
+    ///
+    /// # Errors
+    /// [`program::Error::NotStarted`].
+    pub fn launch(&mut self, instance: Instance) -> Result<(), program::Error> {
+        let process = self.program(instance).start()?;
+        self.running.insert(instance, process);
+        Ok(())
+    }
+
+    /// Waits until a running instance listens, and from then on lets clients call it.
+    ///
+    /// # Errors
+    /// [`program::Error`].
+    pub async fn listening(&mut self, instance: Instance) -> Result<(), program::Error> {
+        self.process(instance)?.listening().await?;
+        self.announce();
+        Ok(())
+    }
+
+    /// Waits until a running instance is ready, and from then on lets clients call it.
+    ///
+    /// # Errors
+    /// [`program::Error`].
+    pub async fn ready(&mut self, instance: Instance) -> Result<(), program::Error> {
+        self.process(instance)?.ready().await?;
+        self.announce();
+        Ok(())
+    }
+
+    /// Kills an instance without any warning. Clients that call it get no answer from then on,
+    /// and those who choose know that it is gone.
+    ///
+    /// # Errors
+    /// [`program::Error`].
+    pub async fn kill(&mut self, instance: Instance) -> Result<(), program::Error> {
+        let mut process = self.take(instance)?;
+        process.kill()?;
+        self.announce();
+        process.gone().await
+    }
+
+    /// Asks an instance to end, and waits until it has ended well. Clients know at once.
+    ///
+    /// # Errors
+    /// [`program::Error`].
+    pub async fn end(&mut self, instance: Instance) -> Result<(), program::Error> {
+        let process = self.take(instance)?;
+        self.announce();
+        process.end().await
+    }
+
+    /// Ends all instances.
+    ///
+    /// # Errors
+    /// [`program::Error`] of the first that does not end well.
+    pub async fn end_all(&mut self) -> Result<(), program::Error> {
+        while let Some(instance) = self.running.keys().next().copied() {
+            self.end(instance).await?;
+        }
+        Ok(())
+    }
+
+    /// The process of a running instance, to be stopped for a while.
+    ///
+    /// # Errors
+    /// [`program::Error::Io`] where it does not run.
+    pub fn process(&mut self, instance: Instance) -> Result<&mut Process, program::Error> {
+        self.running.get_mut(&instance).ok_or_else(|| not_running(instance))
+    }
+
+    /// Removes all that an instance, which does not run, has on disk.
+    ///
+    /// # Errors
+    /// [`program::Error::Io`].
+    pub fn lose_state(&self, instance: Instance) -> Result<(), program::Error> {
+        Ok(fs::remove_dir_all(self.state_dir(instance))?)
+    }
+
+    /// The log under the cluster, for reading. Blocks until the broker is reached.
+    ///
+    /// # Errors
+    /// [`eventlog_kafka::Error`].
+    pub fn log(&self) -> Result<KafkaLog, eventlog_kafka::Error> {
+        let settings =
+            Settings::new(&self.servers, PARTITIONS, self.directory.path().join("reader"));
+        KafkaLog::connect(settings, &topics::ALL, &[])
+    }
+
+    fn take(&mut self, instance: Instance) -> Result<Process, program::Error> {
+        self.running.remove(&instance).ok_or_else(|| not_running(instance))
+    }
+
+    /// Tells clients which instances there are now.
+    fn announce(&self) {
+        let mut routes = Routes::default();
+        for (instance, process) in &self.running {
+            if let Some(target) = process.target() {
+                routes.add(instance.service, target.clone());
+            }
+        }
+        self.up.send_replace(Some(routes));
+    }
+
+    fn program(&self, instance: Instance) -> Program {
+        let name = instance.service.program();
+        let partitions = PARTITIONS.to_string();
+        let mut arguments: Vec<_> = [
+            "--listen",
+            "127.0.0.1:0",
+            "--kafka-bootstrap-servers",
+            &self.servers,
+            "--partitions",
+            &partitions,
+            "--state-dir",
+        ]
+        .map(Into::into)
+        .to_vec();
+        arguments.push(self.state_dir(instance).into());
+        Program { binary: self.programs.join(name), arguments, words: self.words(instance) }
+    }
+
+    fn state_dir(&self, Instance { service, number }: Instance) -> PathBuf {
+        self.directory.path().join(format!("{}-{number}", service.program()))
+    }
+
+    fn words(&self, instance: Instance) -> PathBuf {
+        self.state_dir(instance).with_extension("log")
+    }
+
+    /// Shows the last words of every instance that ever ran.
+    fn show_words(&self) -> io::Result<()> {
+        let mut stderr = io::stderr().lock();
+        for entry in fs::read_dir(self.directory.path())? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "log") {
+                let words = fs::read_to_string(&path)?;
+                let lines: Vec<&str> = words.lines().collect();
+                writeln!(stderr, "--- the last words in {}", path.display())?;
+                for line in &lines[lines.len().saturating_sub(LAST_WORDS)..] {
+                    writeln!(stderr, "{line}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // The test has failed already.
+            let _ = self.show_words();
+        }
+    }
+}
+
+fn not_running(Instance { service, number }: Instance) -> program::Error {
+    io::Error::other(format!("{} {number} does not run", service.program())).into()
+}
