@@ -190,6 +190,12 @@ fn remove_when_over(id: &str) -> io::Result<ChildStdin> {
     child.stdin.ok_or_else(|| io::Error::other("no way to tell the end"))
 }
 
+/// A port that nobody listens on, and below those that systems give to outgoing connections: one of
+/// these could take it while the broker is down, even a client's to that very port.
 fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    // Where others look at the same time, they begin elsewhere.
+    let begin = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap_or_default();
+    let free = (begin..32_000).find(is_free);
+    free.ok_or_else(|| io::Error::other("no port is free"))
 }
