@@ -44,8 +44,11 @@ pub enum Error {
     #[error("the program ended by itself: {0}")]
     Ended(ExitStatus),
     /// It was not ready in time.
-    #[error("the program did not become ready")]
-    NotReady,
+    #[error("the program did not become ready, and said last: {last}")]
+    NotReady {
+        /// What `/readyz` answered.
+        last: String,
+    },
     /// It did not end in time when it was asked to.
     #[error("the program did not end")]
     NotEnded,
@@ -123,7 +126,8 @@ impl Program {
             .spawn()
             .map_err(not_started)?;
         let stdout = child.stdout.take().ok_or_else(|| not_started(io::ErrorKind::Other.into()))?;
-        Ok(Process { child, greeting: BufReader::new(stdout).lines(), target: None })
+        let greeting = BufReader::new(stdout).lines();
+        Ok(Process { child, greeting, target: None, unready: Bytes::new() })
     }
 }
 
@@ -133,6 +137,8 @@ pub struct Process {
     child: Child,
     greeting: Lines<BufReader<ChildStdout>>,
     target: Option<Target>,
+    /// The last answer that it was not ready.
+    unready: Bytes,
 }
 
 impl Process {
@@ -141,7 +147,7 @@ impl Process {
     /// # Errors
     /// [`Error::NotReady`] where it takes too long, [`Error::Ended`] where it has ended.
     pub async fn listening(&mut self) -> Result<Target, Error> {
-        timeout(START_TIME_MAX, self.greeted()).await.map_err(|_| Error::NotReady)?
+        timeout(START_TIME_MAX, self.greeted()).await.map_err(|_| self.not_ready())?
     }
 
     /// Waits until it is ready for requests, and says where.
@@ -149,7 +155,12 @@ impl Process {
     /// # Errors
     /// As [`Process::listening`].
     pub async fn ready(&mut self) -> Result<Target, Error> {
-        timeout(START_TIME_MAX, self.greeted_and_ready()).await.map_err(|_| Error::NotReady)?
+        let ready = timeout(START_TIME_MAX, self.greeted_and_ready()).await;
+        ready.map_err(|_| self.not_ready())?
+    }
+
+    fn not_ready(&self) -> Error {
+        Error::NotReady { last: String::from_utf8_lossy(&self.unready).into_owned() }
     }
 
     /// Where it listens, as far as that is known.
@@ -173,7 +184,10 @@ impl Process {
             let path = Bytes::from_static(b"/readyz");
             match client.send(Method::GET, path, Bytes::new()).await {
                 Ok(answer) if answer.status == 200 => return Ok(target),
-                Ok(_) => sleep(POLL_INTERVAL).await,
+                Ok(answer) => {
+                    self.unready = answer.body;
+                    sleep(POLL_INTERVAL).await;
+                }
                 Err(error) => return Err(self.ended()?.map_or(error.into(), Error::Ended)),
             }
         }

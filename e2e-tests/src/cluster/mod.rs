@@ -180,8 +180,10 @@ impl Cluster {
     /// # Errors
     /// [`eventlog_kafka::Error`].
     pub fn log(&self) -> Result<KafkaLog, eventlog_kafka::Error> {
-        let settings =
-            Settings::new(&self.servers, PARTITIONS, self.directory.path().join("reader"));
+        let directory = self.directory.path().join("reader");
+        let mut settings = Settings::new(&self.servers, PARTITIONS, directory);
+        // It goes from one partition to the next: waiting for more of one holds up all others.
+        settings.properties.insert("fetch.wait.max.ms".to_owned(), "5".to_owned());
         KafkaLog::connect(settings, &topics::ALL, &[])
     }
 

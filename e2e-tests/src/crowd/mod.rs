@@ -20,15 +20,18 @@ mod shop;
 mod verdict;
 mod world;
 
-use crate::routes::Routes;
+use crate::{http_client::Answer, routes::Routes};
 use client::Client;
-use shop::Shop;
+use shop::{Call, Shop};
 use world::{Caller, Finding, World};
 
 /// The system is at rest when nothing has changed over so many looks, this far apart.
 const LOOKS_AT_REST: u32 = 10;
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 const LOOKS_MAX: u32 = 600;
+
+/// So many calls are made at once while the shop is set up or looked at.
+const LANES: usize = 16;
 
 /// Why nothing can be said of the system.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +87,9 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// A call, and how it ended.
+type Answered = (Call, Result<Answer, Finding>);
+
 /// The clients of one shop.
 #[derive(Debug)]
 pub struct Crowd {
@@ -102,9 +108,8 @@ impl Crowd {
     pub async fn open(prefix: &str, up: watch::Receiver<Option<Routes>>) -> Result<Self, Error> {
         let crowd =
             Crowd { shop: Shop::new(prefix), world: Arc::default(), up, clients: JoinSet::new() };
-        let mut caller = Caller::new(crowd.up.clone());
-        for call in crowd.shop.set_up() {
-            match caller.insist(&crowd.world, &call).await {
+        for (call, answer) in crowd.insist_all(crowd.shop.set_up().collect()).await? {
+            match answer {
                 // One whose answer was lost on the way is there when it is asked for again.
                 Ok(answer) if matches!(answer.status, 200 | 201) => {}
                 Ok(answer) => {
@@ -114,6 +119,32 @@ impl Crowd {
             }
         }
         Ok(crowd)
+    }
+
+    /// Makes calls until each has a clear answer: those of a group one after the other, groups side
+    /// by side.
+    async fn insist_all(&self, groups: Vec<Vec<Call>>) -> Result<Vec<Answered>, Error> {
+        let lane_length = groups.len().div_ceil(LANES).max(1);
+        let lanes: Vec<_> = groups
+            .chunks(lane_length)
+            .map(|lane| {
+                let (world, calls) = (Arc::clone(&self.world), lane.concat());
+                let mut caller = Caller::new(self.up.clone());
+                tokio::spawn(async move {
+                    let mut answers = Vec::new();
+                    for call in calls {
+                        let answer = caller.insist(&world, &call).await;
+                        answers.push((call, answer));
+                    }
+                    answers
+                })
+            })
+            .collect();
+        let mut answers = Vec::new();
+        for lane in lanes {
+            answers.extend(lane.await?);
+        }
+        Ok(answers)
     }
 
     /// Lets so many clients in.
@@ -140,13 +171,12 @@ impl Crowd {
     /// Orders have settled by then; what is looked at is what follows from them, stock and
     /// accounts.
     async fn rest(&self) -> Result<(), Error> {
-        let mut caller = Caller::new(self.up.clone());
         let (mut before, mut unchanged) = (Vec::new(), 0);
         for _ in 0..LOOKS_MAX {
-            let mut seen = Vec::new();
-            for call in self.shop.views() {
-                seen.push(caller.ask(&self.world, &call).await.map(|answer| answer.body));
-            }
+            let views = self.shop.views().map(|call| vec![call]).collect();
+            let answers = self.insist_all(views).await?;
+            let body = |(_, answer): Answered| answer.ok().map(|answer| answer.body);
+            let seen: Vec<_> = answers.into_iter().map(body).collect();
             unchanged = if seen == before { unchanged + 1 } else { 0 };
             if unchanged == LOOKS_AT_REST {
                 return Ok(());

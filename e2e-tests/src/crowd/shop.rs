@@ -58,15 +58,15 @@ impl Shop {
         format!("{}{name}", self.prefix).parse().ok()
     }
 
-    /// Products with a little of each, and customers.
-    pub(super) fn set_up(&self) -> impl Iterator<Item = Call> {
-        let products = self.products().into_iter().flat_map(|id| {
+    /// Products with a little of each, and customers: what it takes for each of them.
+    pub(super) fn set_up(&self) -> impl Iterator<Item = Vec<Call>> {
+        let products = self.products().into_iter().map(|id| {
             let price = if id.as_str().ends_with(JEWEL) { "150.00" } else { "0.30" };
             let price = format!(r#"{{"amount":"{price}","currency":"GBP"}}"#);
             let body = format!(r#"{{"name":"{id}","price":{price}}}"#);
             let path = format!("/v1/products/{id}");
             let stock = format!("{path}/stock-adjustments");
-            [Call::put(path, body), Call::post(stock, r#"{"id":"first","delta":15}"#)]
+            vec![Call::put(path, body), Call::post(stock, r#"{"id":"first","delta":15}"#)]
         });
         let customers = self.customers().into_iter().map(|id| {
             let limit = if id.as_str().ends_with(BIG_SPENDER) { "100000.00" } else { "6.00" };
@@ -75,7 +75,7 @@ impl Shop {
                 r#"{{"firstName":"A","lastName":"{id}","email":"a@example.com",
                     "address":"1 Street","level":"GOLD","creditLimit":{limit}}}"#
             );
-            Call::put(format!("/v1/customers/{id}"), body)
+            vec![Call::put(format!("/v1/customers/{id}"), body)]
         });
         products.chain(customers)
     }
