@@ -2,7 +2,6 @@
 //!
 //! - [`http_client`]: one keep-alive HTTP/1.1 connection, cheap enough to measure with.
 //! - [`program`]: a program under test as a process, and [`routes`]: which of several answers what.
-//! - [`cluster`]: the services as processes on a broker.
 //! - [`crowd`]: clients who remember every answer, and the judgement of what is on the log.
 //! - [`crash`]: the crash test, run by `cargo run --release -p e2e-tests --bin crash`.
 //! - [`load`]: the load tool, run by `cargo run --release -p e2e-tests --bin load`.
@@ -11,7 +10,6 @@
 //!
 //! `chinook/` holds a script that places a real shop's invoices through the REST API.
 
-pub mod cluster;
 pub mod crash;
 pub mod crowd;
 pub mod http_client;

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use e2e_tests::cluster::PARTITIONS;
+
 use e2e_tests::routes::Routes;
 use eventlog_kafka::{KafkaLog, Settings};
 use events::ids::{LENGTH_MAX, RequestId};
@@ -19,6 +19,8 @@ use crate::test_app::{Answer, requests_on};
 const IDS: [&str; 4] = ["id", "customerId", "productId", "orderId"];
 /// The resources that have an id behind their name.
 const RESOURCES: [&str; 4] = ["orders", "products", "customers", "payments"];
+/// How many partitions its topics have.
+const PARTITIONS: u32 = 6;
 /// The broker of the system, as an environment variable.
 const SERVERS: &str = "KAFKA_BOOTSTRAP_SERVERS";
 

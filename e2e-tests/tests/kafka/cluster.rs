@@ -16,19 +16,19 @@ use events::topics;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::{
+use e2e_tests::{
     program::{self, Process, Program},
     routes::{Routes, Service},
 };
 
 /// How many partitions each topic has.
-pub const PARTITIONS: u32 = 6;
+pub(crate) const PARTITIONS: u32 = 6;
 /// So many of an instance's last words are shown where a test fails.
 const LAST_WORDS: usize = 40;
 
 /// An instance of a service, running or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Instance {
+pub(crate) struct Instance {
     /// The service.
     pub service: Service,
     /// Which of its instances.
@@ -37,7 +37,7 @@ pub struct Instance {
 
 /// Services on a broker.
 #[derive(Debug)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     programs: PathBuf,
     servers: String,
     directory: TempDir,
@@ -50,7 +50,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error::Io`].
-    pub fn new(programs: &Path, servers: &str) -> Result<Self, program::Error> {
+    pub(crate) fn new(programs: &Path, servers: &str) -> Result<Self, program::Error> {
         Ok(Cluster {
             programs: programs.to_owned(),
             servers: servers.to_owned(),
@@ -62,13 +62,13 @@ impl Cluster {
 
     /// Where its instances are, as far as they are expected to answer.
     #[must_use]
-    pub fn up(&self) -> watch::Receiver<Option<Routes>> {
+    pub(crate) fn up(&self) -> watch::Receiver<Option<Routes>> {
         self.up.subscribe()
     }
 
     /// Where its instances are.
     #[must_use]
-    pub fn routes(&self) -> Routes {
+    pub(crate) fn routes(&self) -> Routes {
         self.up.borrow().clone().unwrap_or_default()
     }
 
@@ -76,7 +76,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`].
-    pub async fn start(&mut self, instances: &[Instance]) -> Result<(), program::Error> {
+    pub(crate) async fn start(&mut self, instances: &[Instance]) -> Result<(), program::Error> {
         for instance in instances {
             self.launch(*instance)?;
         }
@@ -90,7 +90,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`].
-    pub async fn start_each(&mut self, count: u32) -> Result<(), program::Error> {
+    pub(crate) async fn start_each(&mut self, count: u32) -> Result<(), program::Error> {
         let instances = |service| (0..count).map(move |number| Instance { service, number });
         let all: Vec<Instance> = Service::ALL.into_iter().flat_map(instances).collect();
         self.start(&all).await
@@ -100,7 +100,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error::NotStarted`].
-    pub fn launch(&mut self, instance: Instance) -> Result<(), program::Error> {
+    pub(crate) fn launch(&mut self, instance: Instance) -> Result<(), program::Error> {
         let process = self.program(instance).start()?;
         self.running.insert(instance, process);
         Ok(())
@@ -110,7 +110,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`].
-    pub async fn listening(&mut self, instance: Instance) -> Result<(), program::Error> {
+    pub(crate) async fn listening(&mut self, instance: Instance) -> Result<(), program::Error> {
         self.process(instance)?.listening().await?;
         self.announce();
         Ok(())
@@ -120,7 +120,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`].
-    pub async fn ready(&mut self, instance: Instance) -> Result<(), program::Error> {
+    pub(crate) async fn ready(&mut self, instance: Instance) -> Result<(), program::Error> {
         self.process(instance)?.ready().await?;
         self.announce();
         Ok(())
@@ -131,7 +131,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`].
-    pub async fn kill(&mut self, instance: Instance) -> Result<(), program::Error> {
+    pub(crate) async fn kill(&mut self, instance: Instance) -> Result<(), program::Error> {
         let mut process = self.take(instance)?;
         process.kill()?;
         self.announce();
@@ -142,7 +142,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`].
-    pub async fn end(&mut self, instance: Instance) -> Result<(), program::Error> {
+    pub(crate) async fn end(&mut self, instance: Instance) -> Result<(), program::Error> {
         let process = self.take(instance)?;
         self.announce();
         process.end().await
@@ -152,7 +152,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`] of the first that does not end well.
-    pub async fn end_all(&mut self) -> Result<(), program::Error> {
+    pub(crate) async fn end_all(&mut self) -> Result<(), program::Error> {
         while let Some(instance) = self.running.keys().next().copied() {
             self.end(instance).await?;
         }
@@ -163,7 +163,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error::Io`] where it does not run.
-    pub fn process(&mut self, instance: Instance) -> Result<&mut Process, program::Error> {
+    pub(crate) fn process(&mut self, instance: Instance) -> Result<&mut Process, program::Error> {
         self.running.get_mut(&instance).ok_or_else(|| not_running(instance))
     }
 
@@ -171,7 +171,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error::Io`].
-    pub fn lose_state(&self, instance: Instance) -> Result<(), program::Error> {
+    pub(crate) fn lose_state(&self, instance: Instance) -> Result<(), program::Error> {
         Ok(fs::remove_dir_all(self.state_dir(instance))?)
     }
 
@@ -179,7 +179,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`eventlog_kafka::Error`].
-    pub fn log(&self) -> Result<KafkaLog, eventlog_kafka::Error> {
+    pub(crate) fn log(&self) -> Result<KafkaLog, eventlog_kafka::Error> {
         let directory = self.directory.path().join("reader");
         let mut settings = Settings::new(&self.servers, PARTITIONS, directory);
         // It goes from one partition to the next: waiting for more of one holds up all others.
