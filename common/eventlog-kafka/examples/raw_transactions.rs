@@ -99,7 +99,7 @@ impl Raw {
                 let sent = self.requests.send(record.partition(partition));
                 sent.map_err(|(error, _)| error)?;
             }
-            self.requests.flush(TIMEOUT)?;
+            settle(&self.requests);
             let began = now();
             self.transaction(&self.pair[number % 2], written_to, batch)?;
             times.push(began.elapsed());
@@ -133,13 +133,17 @@ impl Raw {
             let sent = producer.send(record.partition(index as i32 % written_to));
             sent.map_err(|(error, _)| error)?;
         }
-        // Committing itself would look for the end of deliveries every 100 ms only.
-        while producer.in_flight_count() > 0 {
-            pause();
-        }
+        settle(producer);
         let member = self.consumer.group_metadata().context("no group")?;
         producer.send_offsets_to_transaction(&offsets, &member, TIMEOUT)?;
         Ok(producer.commit_transaction(TIMEOUT)?)
+    }
+}
+
+/// Waits for deliveries. The client itself would look for their end every 100 ms only.
+fn settle(producer: &Client) {
+    while producer.in_flight_count() > 0 {
+        pause();
     }
 }
 

@@ -1,34 +1,10 @@
 //! What becomes of the services when the broker goes away, and when it comes.
 
-use std::time::Duration;
-
 use crate::cluster::Instance;
 use e2e_tests::routes::Service;
-use fastrand::Rng;
 use hyper::Method;
-use tokio::time::sleep;
 
 use crate::stage::{Stage, ask, expect, get};
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_is_killed_and_started_again_under_load_loses_nothing() {
-    let Some(mut stage) = Stage::find_mortal().await else { return };
-    stage.cluster.start_each(1).await.unwrap();
-    let mut crowd = stage.crowd().await;
-    crowd.enter(8, &mut Rng::with_seed(3));
-    sleep(Duration::from_secs(2)).await;
-
-    stage.broker.kill().unwrap();
-    sleep(Duration::from_secs(2)).await;
-    stage.broker.start().unwrap();
-    for service in Service::ALL {
-        stage.cluster.ready(Instance { service, number: 0 }).await.unwrap();
-    }
-    sleep(Duration::from_secs(2)).await;
-
-    let outcome = stage.finish(crowd).await;
-    assert!(outcome.orders_answered > 0, "{outcome}");
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_that_are_started_before_the_broker_wait_for_it() {
