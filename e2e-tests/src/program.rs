@@ -1,4 +1,4 @@
-//! A program under test, as a process that is started, killed, stopped for a while and ended.
+//! A program under test, as a process that is started, killed and ended.
 
 use std::{
     ffi::OsString,
@@ -226,22 +226,6 @@ impl Process {
     pub async fn gone(&mut self) -> Result<(), Error> {
         self.child.wait().await?;
         Ok(())
-    }
-
-    /// Stops it where it is, until [`Process::resume`]. Its sockets stay open.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn suspend(&self) -> Result<(), Error> {
-        self.signal(Signal::STOP)
-    }
-
-    /// Lets it go on.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn resume(&self) -> Result<(), Error> {
-        self.signal(Signal::CONT)
     }
 
     /// Asks it to end, and waits until it has ended well.

@@ -2,42 +2,23 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use events::topics;
+use events::topics::{self, FRAUD_SERVICE};
 use fraud_service::topology;
-use standalone::{Service, Settings};
+use standalone::Service;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Finds customers who spend more than is ordinary. Any number of instances share the customers out
-/// among them. Ctrl-C or SIGTERM ends this one.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Program {
-    #[command(flatten)]
-    settings: Settings,
-}
+const ABOUT: &str = "\
+    Finds customers who spend more than is ordinary. Any number of instances share the customers \
+    out among them. Ctrl-C or SIGTERM ends this one";
 
 fn main() -> ExitCode {
-    let Program { settings } = Program::parse();
     let service = topology().map(|topology| Service {
         topology,
         topics: topics::ALL.to_vec(),
         api: |_, _| axum::Router::new(),
         awaited: |_| None,
     });
-    standalone::run(&settings, service)
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::Program;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Program::command().debug_assert();
-    }
+    standalone::main(FRAUD_SERVICE, ABOUT, service)
 }

@@ -2,42 +2,23 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use events::topics;
+use events::topics::{self, PAYMENTS_SERVICE};
 use payments_service::{http, topology};
-use standalone::{Service, Settings};
+use standalone::Service;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Keeps customers and their accounts, pays orders from them, and answers for both over HTTP. Any
-/// number of instances share the customers out among them. Ctrl-C or SIGTERM ends this one.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Program {
-    #[command(flatten)]
-    settings: Settings,
-}
+const ABOUT: &str = "\
+    Keeps customers and their accounts, pays orders from them, and answers for both over HTTP. Any \
+    number of instances share the customers out among them. Ctrl-C or SIGTERM ends this one";
 
 fn main() -> ExitCode {
-    let Program { settings } = Program::parse();
     let service = topology().map(|topology| Service {
         topology,
         topics: topics::ALL.to_vec(),
         api: |service, _| http::router(service),
         awaited: |_| None,
     });
-    standalone::run(&settings, service)
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::Program;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Program::command().debug_assert();
-    }
+    standalone::main(PAYMENTS_SERVICE, ABOUT, service)
 }

@@ -11,10 +11,10 @@ use eventlog::EmbeddedLog;
 use events::topics;
 use orders_service::order::state::Timeouts;
 use shell::admission::{Admission, Limits};
-use shell::{Driver, ServiceHandle, edge, server};
+use shell::{ServiceHandle, Workers, edge, server};
 use streams::{Topology, TopologyError};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::greeting::Greeting;
@@ -52,9 +52,6 @@ pub enum Error {
     /// The sample cannot be loaded.
     #[error("the sample is not loaded: {0}")]
     Sample(#[from] sample::Error),
-    /// All workers ended without saying why.
-    #[error("the workers have ended")]
-    WorkersEnded,
 }
 
 /// The running system.
@@ -63,34 +60,9 @@ pub struct Running {
     address: SocketAddr,
     data_dir: PathBuf,
     sample: Sample,
-    workers: Workers,
+    workers: Workers<EmbeddedLog>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
-}
-
-/// The running workers, and the log under them.
-#[derive(Debug)]
-struct Workers {
-    log: EmbeddedLog,
-    driver: Driver,
-    failed: mpsc::UnboundedReceiver<shell::Error>,
-}
-
-impl Workers {
-    async fn failed(&mut self) -> Error {
-        self.failed.recv().await.map_or(Error::WorkersEnded, Error::Worker)
-    }
-
-    async fn stop(self) {
-        let Workers { log, driver, .. } = self;
-        let closing = tokio::task::spawn_blocking(move || {
-            driver.stop();
-            drop(log);
-        });
-        if let Err(error) = closing.await {
-            tracing::error!(%error, "closing ended");
-        }
-    }
 }
 
 /// Starts the system, and loads the sample where it is wanted.
@@ -112,17 +84,15 @@ pub async fn start(settings: &Settings) -> Result<Running, Error> {
         path: data_dir.clone(),
         reason: error.to_string(),
     })??;
-    let (sender, failed) = mpsc::unbounded_channel();
     let topologies = topologies(settings.orders.timeouts())?;
-    let (services, driver) = shell::start(&log, &topologies, WORKER_THREADS, sender)?;
+    let (services, mut workers) = Workers::start(log, &topologies, WORKER_THREADS)?;
     let services = Services::of(services);
-    let mut workers = Workers { log, driver, failed };
     let started = tokio::select! {
-        error = workers.failed() => Err(error),
+        error = workers.failed() => Err(error.into()),
         loaded = fill(&sample, &services) => loaded.map_err(Error::Sample),
     };
     if let Err(error) = started {
-        workers.stop().await;
+        close(workers).await;
         return Err(error);
     }
     // Whoever connects before the shop is filled waits until it is.
@@ -159,7 +129,7 @@ impl Running {
 
     /// The log under it.
     pub const fn log(&self) -> &EmbeddedLog {
-        &self.workers.log
+        self.workers.log()
     }
 
     /// What to say now that it runs.
@@ -173,7 +143,7 @@ impl Running {
 
     /// Waits until it cannot go on, and gives the reason.
     pub async fn failed(&mut self) -> Error {
-        self.workers.failed().await
+        self.workers.failed().await.into()
     }
 
     /// Stops it: requests under way are ended, then the workers, then the log is closed.
@@ -184,7 +154,13 @@ impl Running {
         if let Err(error) = serving.await {
             tracing::error!(%error, "serving ended");
         }
-        workers.stop().await;
+        close(workers).await;
+    }
+}
+
+async fn close(workers: Workers<EmbeddedLog>) {
+    if let Err(error) = workers.stop().await {
+        tracing::error!(%error, "closing ended");
     }
 }
 

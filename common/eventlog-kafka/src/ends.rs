@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use streams::{Offset, TopicPartition};
 
 use crate::error::{Error, unreachable};
-use crate::records::{known, list, raw_partition};
+use crate::records::{answered, list};
 use crate::settings::Settings;
 
 /// Looks up where partitions begin and end. Clients may share one.
@@ -52,11 +52,7 @@ impl Ends {
         let asked = list(of.iter().map(|of| (*of, which))).map_err(unreachable)?;
         let found = self.client.offsets_for_times(asked, self.timeout).map_err(unreachable)?;
         let offset_of = |of: &TopicPartition| {
-            let partition = raw_partition(of.partition);
-            let element = found.find_partition(of.topic.as_str(), partition);
-            let element = element.ok_or_else(|| unreachable(format!("no answer for {of}")))?;
-            element.error().map_err(unreachable)?;
-            known(element.offset()).ok_or_else(|| unreachable(format!("no offset of {of}")))
+            answered(&found, *of)?.ok_or_else(|| unreachable(format!("no offset of {of}")))
         };
         of.iter().map(offset_of).collect()
     }

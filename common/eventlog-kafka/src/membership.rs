@@ -12,12 +12,12 @@ use eventlog::{Membership, Waker};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientContext, TopicPartitionList};
-use streams::{Offset, Partition, TopicName, TopicPartition};
+use streams::{Offset, Partition, TopicPartition};
 
 use crate::error::{Error, unreachable};
 use crate::log;
 use crate::ownership::{Ownership, whole_partitions};
-use crate::records::{known, list, partition};
+use crate::records::{answered, list, partition};
 use crate::requests::Broker;
 
 /// How long one poll waits. Who the session is in its group is known as of the last poll, and it
@@ -191,24 +191,25 @@ impl Member {
     pub(crate) fn committed(
         &self,
         of: &[TopicPartition],
-        topics: &[TopicName],
         timeout: Duration,
     ) -> Result<Vec<(TopicPartition, Offset)>, eventlog::Error> {
         let client = self.client.as_ref().ok_or_else(|| unreachable("the session has ended"))?;
-        let asked =
-            list(of.iter().map(|of| (*of, rdkafka::Offset::Invalid))).map_err(unreachable)?;
-        let found = client.committed_offsets(asked, timeout).map_err(unreachable)?;
-        let mut committed = Vec::new();
-        for element in found.elements() {
-            element.error().map_err(unreachable)?;
-            let topic = topics.iter().find(|topic| topic.as_str() == element.topic());
-            let place = topic.zip(partition(element.partition())).zip(known(element.offset()));
-            if let Some(((topic, partition), offset)) = place {
-                committed.push((TopicPartition::new(*topic, partition), offset));
-            }
-        }
-        Ok(committed)
+        let offsets = committed(client, of, timeout)?;
+        let known = |(of, offset): (&TopicPartition, Option<Offset>)| Some((*of, offset?));
+        Ok(of.iter().zip(offsets).filter_map(known).collect())
     }
+}
+
+/// How far the group that a client is set up for has committed in each of these partitions; `None`
+/// where it has not begun.
+pub(crate) fn committed<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    of: &[TopicPartition],
+    timeout: Duration,
+) -> Result<Vec<Option<Offset>>, eventlog::Error> {
+    let asked = list(of.iter().map(|of| (*of, rdkafka::Offset::Invalid))).map_err(unreachable)?;
+    let found = client.committed_offsets(asked, timeout).map_err(unreachable)?;
+    of.iter().map(|of| answered(&found, *of)).collect()
 }
 
 /// Serves the group until the session ends.

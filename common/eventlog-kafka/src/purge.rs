@@ -4,16 +4,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
 use eventlog::{Retention, TopicConfig};
 use futures_executor::block_on;
-use rdkafka::Offset as Position;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::BaseConsumer;
 use streams::{Offset, Partition, TopicName, TopicPartition};
 
 use crate::changelog::Service;
 use crate::error::{Error, unreachable};
-use crate::records::{known, list, position, raw_partition};
+use crate::membership::committed;
+use crate::records::{list, position};
 use crate::settings::Settings;
+use crate::topics::options;
 
 /// A topic that is kept until these groups have consumed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +80,8 @@ pub(crate) fn purge(
     let places: Vec<TopicPartition> = (0..settings.partitions).map(all).collect();
     let mut until: Vec<Option<Offset>> = vec![Some(Offset(u64::MAX)); places.len()];
     for group in *by {
-        let committed = committed(settings, group, &places)?;
+        let client: BaseConsumer = settings.reader(group).create().map_err(unreachable)?;
+        let committed = committed(&client, &places, settings.request_timeout)?;
         for (until, committed) in until.iter_mut().zip(committed) {
             *until = (*until).min(committed);
         }
@@ -92,24 +94,7 @@ pub(crate) fn purge(
     }
     let client: AdminClient<DefaultClientContext> =
         settings.client().create().map_err(unreachable)?;
-    let options = AdminOptions::new().request_timeout(Some(settings.request_timeout));
-    let deleted = block_on(client.delete_records(&offsets, &options)).map_err(unreachable)?;
+    let deleted = block_on(client.delete_records(&offsets, &options(settings)));
+    let deleted = deleted.map_err(unreachable)?;
     deleted.elements().iter().try_for_each(|element| element.error()).map_err(unreachable)
-}
-
-/// How far a group has committed in each of these partitions; `None` where it has not begun.
-fn committed(
-    settings: &Settings,
-    group: &str,
-    places: &[TopicPartition],
-) -> Result<Vec<Option<Offset>>, eventlog::Error> {
-    let client: BaseConsumer = settings.reader(group).create().map_err(unreachable)?;
-    let asked = places.iter().map(|of| (*of, Position::Invalid));
-    let asked = list(asked).map_err(unreachable)?;
-    let found = client.committed_offsets(asked, settings.request_timeout).map_err(unreachable)?;
-    let committed = |of: &TopicPartition| {
-        let element = found.find_partition(of.topic.as_str(), raw_partition(of.partition));
-        known(element?.offset())
-    };
-    Ok(places.iter().map(committed).collect())
 }

@@ -9,6 +9,8 @@ use streams::{
     TopicPartition,
 };
 
+use crate::error::unreachable;
+
 /// The record that a message holds. `None` where its place is not one that a log has.
 pub(crate) fn consumed(topic: TopicName, message: &BorrowedMessage<'_>) -> Option<ConsumedRecord> {
     let source = TopicPartition::new(topic, partition(message.partition())?);
@@ -102,4 +104,15 @@ pub(crate) fn known(position: rdkafka::Offset) -> Option<Offset> {
         rdkafka::Offset::Offset(raw) => offset(raw),
         _ => None,
     }
+}
+
+/// The offset that an answer of the client holds for a place; `None` where it holds none.
+pub(crate) fn answered(
+    answer: &TopicPartitionList,
+    of: TopicPartition,
+) -> Result<Option<Offset>, eventlog::Error> {
+    let element = answer.find_partition(of.topic.as_str(), raw_partition(of.partition));
+    let element = element.ok_or_else(|| unreachable(format!("no answer for {of}")))?;
+    element.error().map_err(unreachable)?;
+    Ok(known(element.offset()))
 }

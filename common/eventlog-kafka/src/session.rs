@@ -235,7 +235,7 @@ impl Session for KafkaSession {
         let asked: Vec<_> = partitions.iter().copied().flat_map(of_partition).collect();
         self.check_stores(partitions)?;
         let timeout = self.shared.settings.request_timeout;
-        let committed = self.member.committed(&asked, &self.sources, timeout)?;
+        let committed = self.member.committed(&asked, timeout)?;
         let positions_of = |of: &Partition| {
             let is_its = |(place, _): &&(TopicPartition, Offset)| place.partition == *of;
             let committed = committed.iter().filter(is_its);

@@ -76,7 +76,7 @@ impl Broker {
     ///
     /// # Errors
     /// Why there is none: no engine for containers, most of all.
-    pub fn start_one() -> Result<Broker, String> {
+    fn start_one() -> Result<Broker, String> {
         // On a thread of its own, since it blocks on a runtime of its own.
         let started = std::thread::spawn(Container::start).join();
         let (container, port) = started.map_err(|_| "the start panicked".to_owned())??;
@@ -107,22 +107,6 @@ impl Broker {
     /// As [`Broker::kill`].
     pub fn start(&self) -> io::Result<()> {
         self.engine("start")
-    }
-
-    /// Stops all of its threads where they are, until [`Broker::resume`].
-    ///
-    /// # Errors
-    /// As [`Broker::kill`].
-    pub fn suspend(&self) -> io::Result<()> {
-        self.engine("pause")
-    }
-
-    /// Lets it go on.
-    ///
-    /// # Errors
-    /// As [`Broker::kill`].
-    pub fn resume(&self) -> io::Result<()> {
-        self.engine("unpause")
     }
 
     fn engine(&self, verb: &str) -> io::Result<()> {

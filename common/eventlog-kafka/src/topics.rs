@@ -252,6 +252,6 @@ fn wrong(
     }
 }
 
-fn options(settings: &Settings) -> AdminOptions {
+pub(crate) fn options(settings: &Settings) -> AdminOptions {
     AdminOptions::new().request_timeout(Some(settings.request_timeout))
 }

@@ -14,6 +14,7 @@
 //! - `owners`: which worker to ask
 //! - `peers`: the service's other instances, and what is asked of them
 //! - `driver`: threads that do on a log what workers say
+//! - `workers`: the driver with its log, as a program holds them
 //! - [`operations`] and [`metrics`]: how an operator sees what goes on
 //! - [`clock`]: the one place where the wall clock is read
 //! - [`starting`]: what answers before the rest can
@@ -43,9 +44,11 @@ pub mod starting;
 pub mod telemetry;
 pub mod text;
 pub mod unique;
+mod workers;
 
 pub use eventlog::Appended;
 
 pub use driver::{Driver, Error, start};
 pub use peers::{Peering, endpoints_topic};
 pub use service::{Awaited, Health, Read, ReadOutcome, ServiceError, ServiceHandle};
+pub use workers::Workers;

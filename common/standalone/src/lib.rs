@@ -1,6 +1,7 @@
 //! One service as a process of its own, with its log on Apache Kafka.
 //!
-//! A service's `main.rs` says what is particular to it, and [`run`] does the rest:
+//! A service's `main.rs` says what is particular to it, and [`main`] or [`run`] does the
+//! rest:
 //!
 //! 1. listen: `/healthz` answers from here on, everything else says what it waits for
 //! 2. wait for the broker, create the topics that are missing, take a state slot
@@ -14,5 +15,5 @@
 mod process;
 mod settings;
 
-pub use process::{Service, run};
+pub use process::{Service, main, run};
 pub use settings::Settings;

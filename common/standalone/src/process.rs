@@ -1,6 +1,5 @@
 //! The life of the process.
 
-use std::future::Future;
 use std::io::{Write, stderr, stdout};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -10,18 +9,19 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use clap::FromArgMatches;
 use eventlog::{Retention, TopicConfig};
 use eventlog_kafka::KafkaLog;
 use shell::admission::{Admission, Limits};
 use shell::starting::Starting;
 use shell::{
-    Awaited, Driver, Peering, ServiceHandle, edge, endpoints_topic, server, shutdown, telemetry,
+    Awaited, Peering, ServiceHandle, Workers, edge, endpoints_topic, server, shutdown, telemetry,
 };
 use streams::{Topology, TopologyError};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use crate::settings::Settings;
+use crate::settings::{Settings, command};
 
 /// How many threads run workers: instances are how a service grows.
 const WORKER_THREADS: usize = 1;
@@ -41,6 +41,20 @@ pub struct Service {
     pub api: fn(ServiceHandle, Admission) -> Router,
     /// What reads of its stores may wait for, by name.
     pub awaited: fn(&str) -> Option<Awaited>,
+}
+
+/// Runs a service that has no settings of its own, as the command line says. The name and what it
+/// does are for `--help`.
+pub fn main(
+    name: &'static str,
+    about: &'static str,
+    service: Result<Service, TopologyError>,
+) -> ExitCode {
+    let matches = command(name, about).get_matches();
+    match Settings::from_arg_matches(&matches) {
+        Ok(settings) => run(&settings, service),
+        Err(error) => error.exit(),
+    }
 }
 
 /// Runs a service until it is told to stop, or cannot go on: then one line on stderr says why.
@@ -88,12 +102,15 @@ async fn serve(settings: &Settings, service: Service) -> anyhow::Result<()> {
         () = &mut stop => Ok(None),
     };
     match started {
-        Ok(Some(mut running)) => {
-            let ended = running.failed_or(stop).await;
+        Ok(Some(mut workers)) => {
+            let ended = tokio::select! {
+                () = stop => Ok(()),
+                error = workers.failed() => Err(error.into()),
+            };
             // No more requests, then no more work: whoever waits is told to ask another instance.
             let _ = stop_serving.send(());
             serving.await?;
-            running.stop().await?;
+            workers.stop().await?;
             ended
         }
         Ok(None) => Ok(()),
@@ -108,25 +125,21 @@ struct Instance<'a> {
     admission: Admission,
 }
 
-/// A running service.
-struct Running {
-    driver: Driver,
-    failed: mpsc::UnboundedReceiver<shell::Error>,
-    log: KafkaLog,
-}
-
 impl Instance<'_> {
     /// Starts the service once there is a broker, and puts its routes in the place of `starting`.
-    async fn start(self, service: Service, starting: &Starting) -> anyhow::Result<Running> {
+    async fn start(
+        self,
+        service: Service,
+        starting: &Starting,
+    ) -> anyhow::Result<Workers<KafkaLog>> {
         let Instance { settings, address, admission } = self;
         let Service { topology, mut topics, api, awaited } = service;
         let endpoints = endpoints_topic(&topology);
         topics.push(TopicConfig { name: endpoints, retention: Retention::Compacted });
         let log = connect(log_settings(settings, topology.name()), topics, &topology).await?;
         let topology = Arc::new(topology);
-        let (sender, failed) = mpsc::unbounded_channel();
         let topologies = [Arc::clone(&topology)];
-        let (services, driver) = shell::start(&log, &topologies, WORKER_THREADS, sender)?;
+        let (services, workers) = Workers::start(log, &topologies, WORKER_THREADS)?;
         let host_name = rustix::system::uname();
         let host_name = host_name.nodename().to_string_lossy();
         let advertised_url = settings.url(address, &host_name);
@@ -135,30 +148,7 @@ impl Instance<'_> {
         let service = service.with_peers(&topology, peering);
         let routes = api(service.clone(), admission.clone());
         starting.is_ready(edge::application(routes, &admission, vec![service]));
-        Ok(Running { driver, failed, log })
-    }
-}
-
-impl Running {
-    /// Waits until it is told to stop, or cannot go on.
-    async fn failed_or(&mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        tokio::select! {
-            () = stop => Ok(()),
-            error = self.failed.recv() => match error {
-                Some(error) => Err(error.into()),
-                None => Err(anyhow::anyhow!("the workers have ended")),
-            },
-        }
-    }
-
-    /// Finishes the batch and leaves the group.
-    async fn stop(self) -> anyhow::Result<()> {
-        let Running { driver, log, .. } = self;
-        let stopping = tokio::task::spawn_blocking(move || {
-            driver.stop();
-            drop(log);
-        });
-        Ok(stopping.await?)
+        Ok(workers)
     }
 }
 

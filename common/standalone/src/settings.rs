@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
-use clap::Args;
+use clap::{Args, Command};
 
 /// Before the names of librdkafka's properties in the environment.
 const PROPERTY_PREFIX: &str = "KAFKA_PROPERTY_";
@@ -41,6 +41,13 @@ pub struct Settings {
     /// KAFKA_PROPERTY_ stands before the name in capitals, with underscores for dots
     #[arg(long = "kafka-property", value_name = "NAME=VALUE", value_parser = parse_property)]
     pub kafka_properties: Vec<(String, String)>,
+}
+
+/// The command line of a service that has no settings of its own.
+pub(crate) fn command(name: &'static str, about: &'static str) -> Command {
+    let command = Command::new(name).version(env!("CARGO_PKG_VERSION"));
+    // After the settings, which would say what they are themselves.
+    Settings::augment_args(command).about(about)
 }
 
 impl Settings {
@@ -88,19 +95,19 @@ fn parse_url(text: &str) -> Result<String, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::FromArgMatches;
 
     use super::*;
 
-    #[derive(Debug, Parser)]
-    struct Command {
-        #[command(flatten)]
-        settings: Settings,
-    }
-
     fn settings(arguments: &[&str]) -> Result<Settings, clap::Error> {
         let arguments = ["service"].iter().chain(arguments);
-        Command::try_parse_from(arguments).map(|command| command.settings)
+        let matches = command("service", "about").try_get_matches_from(arguments)?;
+        Settings::from_arg_matches(&matches)
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command("service", "about").debug_assert();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Creates the products and customers of a run.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use super::{
     servers::Servers,
     shop::{Creation, Shop},
 };
-use crate::http_client::Client;
+use crate::{http_client::Client, routes::Service};
 
 /// Few enough never to be refused for too much load.
 const CONNECTIONS: usize = 16;
@@ -29,14 +30,17 @@ pub(super) async fn create(shop: &Shop, servers: &Servers) -> Result<(), Error> 
     let open = Arc::new(Mutex::new(creations.into_iter()));
     let mut workers = JoinSet::new();
     for _ in 0..CONNECTIONS {
-        let mut clients = Clients::default();
+        let mut clients = BTreeMap::new();
         let servers = servers.clone();
         let open = Arc::clone(&open);
         workers.spawn(async move {
             let take = || open.lock().unwrap_or_else(PoisonError::into_inner).next();
             while let Some(creations) = take() {
                 for creation in creations {
-                    send(clients.of_path(&servers, &creation.path), creation).await?;
+                    let service = Service::of_path(&creation.path);
+                    let connect =
+                        || Client::new(servers.of_service(service).clone(), ANSWER_TIME_MAX);
+                    send(clients.entry(service).or_insert_with(connect), creation).await?;
                 }
             }
             Ok::<(), Error>(())
@@ -48,23 +52,6 @@ pub(super) async fn create(shop: &Shop, servers: &Servers) -> Result<(), Error> 
     let elapsed = clock::now() - started;
     tell(format_args!("set-up: {count} products and customers in {elapsed:.1?}"));
     Ok(())
-}
-
-/// A connection to each service that something was asked of.
-#[derive(Default)]
-struct Clients {
-    products: Option<Client>,
-    customers: Option<Client>,
-}
-
-impl Clients {
-    fn of_path(&mut self, servers: &Servers, path: &str) -> &mut Client {
-        let client = match path.starts_with("/v1/products") {
-            true => &mut self.products,
-            false => &mut self.customers,
-        };
-        client.get_or_insert_with(|| Client::new(servers.of_path(path).clone(), ANSWER_TIME_MAX))
-    }
 }
 
 async fn send(client: &mut Client, creation: Creation) -> Result<(), Error> {

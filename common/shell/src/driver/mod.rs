@@ -45,6 +45,9 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+    /// All workers ended without saying why.
+    #[error("the workers have ended")]
+    Ended,
 }
 
 /// The running workers of a process.

@@ -231,6 +231,7 @@ async fn an_owner_whose_partition_another_claims_says_so_again_after_a_while() {
     first.loses_ada();
     wait_for(&log, &second.url).await;
 
+    // Time stands still here but for this: whoever still disagrees would say so.
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!(said(&log).await.len() <= 6, "{:?}", said(&log).await);
     assert_eq!(said(&log).await.last(), Some(&second.url));
@@ -248,7 +249,8 @@ async fn said(log: &FaultyLog) -> Vec<String> {
     of_ada.map(|record| value(record)["url"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Waits until this is what was said last.
+/// Waits until this is what was said last. A log tells nobody outside of a new record, so it is
+/// looked at again and again.
 async fn wait_for(log: &FaultyLog, url: &str) {
     while said(log).await.last().map(String::as_str) != Some(url) {
         tokio::time::sleep(Duration::from_millis(5)).await;
