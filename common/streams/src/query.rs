@@ -4,12 +4,15 @@
 //!
 //! ```text
 //!  Fresh --look-up of ends begins--> LookingUp --ends known--> LookedUp --certain--> answered
-//!    ^                                                            |
-//!    +----------- deadline, or the task starts again ------- Parked: waits for a change of a key
+//!    ^ |                                                       ^  |
+//!    | +-- nothing to answer before the next commit --+    commit |
+//!    |                                                v        |  v
+//!    +------ deadline, or the task starts again ------ Parked: waits for a record or a key
 //! ```
 //!
 //! The look-up must have begun after the query arrived: what it shows beyond what the task has
-//! committed could be another owner's work, and then the task's state must not be shown.
+//! committed could be another owner's work, and then the task's state must not be shown. A commit
+//! of the task shows as much, so a query that has to wait for one anyway needs no look-up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -129,6 +132,8 @@ pub(crate) struct Queries {
     looking_up: BTreeSet<(Partition, QueryId)>,
     looked_up: BTreeSet<(Partition, QueryId)>,
     parked: BTreeMap<(Partition, StoreName, Bytes), BTreeSet<QueryId>>,
+    /// Parked for a record that has not been taken.
+    awaiting: BTreeSet<(Partition, QueryId)>,
     deadlines: BTreeSet<(Timestamp, QueryId)>,
     /// Partitions in which a looked-up query may have become answerable.
     changed: BTreeSet<Partition>,
@@ -165,6 +170,29 @@ impl Queries {
     /// The partitions with queries that need a look-up.
     pub(crate) fn fresh_partitions(&self) -> BTreeSet<Partition> {
         self.fresh.iter().map(|(partition, _)| *partition).collect()
+    }
+
+    /// Parks the fresh queries of this partition that cannot be answered before the next commit.
+    /// Says whether there are others.
+    pub(crate) fn park_fresh(
+        &mut self,
+        partition: Partition,
+        task: &impl TaskView,
+        state: &dyn StateReader,
+    ) -> Result<bool, StateError> {
+        let range = (partition, QueryId(0))..=(partition, QueryId(u64::MAX));
+        let ids: Vec<QueryId> = self.fresh.range(range.clone()).map(|(_, id)| *id).collect();
+        for id in ids {
+            let Some(waiting) = self.waiting.get(&id).filter(|waiting| !waiting.expired) else {
+                continue;
+            };
+            match verdict(waiting, task, state)? {
+                Verdict::NotYet if waiting.query.after.is_some() => self.await_record(id),
+                Verdict::Park => self.park(id),
+                _ => {}
+            }
+        }
+        Ok(self.fresh.range(range).next().is_some())
     }
 
     /// A look-up begins: the fresh queries of this partition take part in it.
@@ -205,14 +233,16 @@ impl Queries {
     /// itself shows that the task was the owner after the query had arrived.
     pub(crate) fn committed(&mut self, partition: Partition, changes: &[StoreChange]) {
         self.changed.insert(partition);
+        let mut ids = take_of_partition(&mut self.awaiting, partition);
         for change in changes {
             let place = (partition, change.store, change.key.clone());
-            for id in self.parked.get(&place).cloned().unwrap_or_default() {
-                self.unpark(id);
-                if let Some(waiting) = self.waiting.get_mut(&id) {
-                    waiting.stage = Stage::LookedUp;
-                    self.looked_up.insert((partition, id));
-                }
+            ids.extend(self.parked.get(&place).into_iter().flatten());
+        }
+        for id in ids {
+            self.unpark(id);
+            if let Some(waiting) = self.waiting.get_mut(&id) {
+                waiting.stage = Stage::LookedUp;
+                self.looked_up.insert((partition, id));
             }
         }
     }
@@ -248,11 +278,12 @@ impl Queries {
         self.fresh.insert((partition, id));
     }
 
-    /// Takes a parked query away from all its entries.
+    /// Takes a parked query away from the record or all the entries that it waits for.
     fn unpark(&mut self, id: QueryId) {
         let Some(Waiting { query, stage: Stage::Parked, .. }) = self.waiting.get(&id) else {
             return;
         };
+        self.awaiting.remove(&(query.partition, id));
         for (store, key) in &query.entries {
             let place = (query.partition, *store, key.clone());
             if let Some(ids) = self.parked.get_mut(&place) {
@@ -323,10 +354,19 @@ impl Queries {
         let Some(waiting) = self.waiting.get_mut(&id) else { return };
         let partition = waiting.query.partition;
         waiting.stage = Stage::Parked;
+        self.fresh.remove(&(partition, id));
         self.looked_up.remove(&(partition, id));
         for (store, key) in &waiting.query.entries {
             self.parked.entry((partition, *store, key.clone())).or_default().insert(id);
         }
+    }
+
+    /// Parks a query for the record that it wants taken.
+    fn await_record(&mut self, id: QueryId) {
+        let Some(waiting) = self.waiting.get_mut(&id) else { return };
+        waiting.stage = Stage::Parked;
+        self.fresh.remove(&(waiting.query.partition, id));
+        self.awaiting.insert((waiting.query.partition, id));
     }
 
     fn answer(&mut self, id: QueryId, outcome: QueryOutcome, position: CommitPosition) {

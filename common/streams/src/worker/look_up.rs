@@ -59,7 +59,7 @@ impl Worker {
         let mut look_up = LookUp::default();
         self.look_up_for_restoring(&mut look_up);
         self.look_up_for_tables(&mut look_up);
-        self.look_up_for_queries(&mut look_up);
+        self.look_up_for_queries(&mut look_up, state)?;
         self.look_up_for_ticks(&mut look_up, now, state)?;
         if look_up.of.is_empty() {
             // Nothing is to be asked of the log: who waited goes on at once.
@@ -95,9 +95,14 @@ impl Worker {
         }
     }
 
-    fn look_up_for_queries(&mut self, look_up: &mut LookUp) {
+    fn look_up_for_queries(
+        &mut self,
+        look_up: &mut LookUp,
+        state: &dyn StateReader,
+    ) -> Result<(), Error> {
         for partition in self.queries.fresh_partitions() {
-            if !matches!(self.slots.get(&partition), Some(Slot::Running(_))) {
+            let Some(Slot::Running(running)) = self.slots.get(&partition) else { continue };
+            if !self.queries.park_fresh(partition, running.as_ref(), state)? {
                 continue;
             }
             self.queries.look_up_begins(partition);
@@ -108,6 +113,7 @@ impl Worker {
             let requests = self.topology.request_sources();
             look_up.of.extend(requests.map(|topic| TopicPartition::new(topic, partition)));
         }
+        Ok(())
     }
 
     fn look_up_for_ticks(
