@@ -7,7 +7,9 @@
 
 use std::time::{Duration, Instant};
 
+// Whatever links librdkafka needs what stands in for its function: see build.rs.
 use anyhow::{Context, Result};
+use eventlog_kafka as _;
 use futures_executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;

@@ -208,7 +208,9 @@ pub(crate) fn committed<C: ConsumerContext>(
     timeout: Duration,
 ) -> Result<Vec<Option<Offset>>, eventlog::Error> {
     let asked = list(of.iter().map(|of| (*of, rdkafka::Offset::Invalid))).map_err(unreachable)?;
-    let found = client.committed_offsets(asked, timeout).map_err(unreachable)?;
+    let unknown =
+        |error| unreachable(format!("what the group has committed is not decided: {error}"));
+    let found = client.committed_offsets(asked, timeout).map_err(unknown)?;
     of.iter().map(|of| answered(&found, *of)).collect()
 }
 
