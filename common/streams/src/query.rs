@@ -107,6 +107,13 @@ struct Waiting {
     ends: QueryEnds,
 }
 
+impl Waiting {
+    /// Whether there is anything but a look-up that it may have to wait for.
+    fn can_wait(&self) -> bool {
+        !self.expired && (self.query.after.is_some() || self.query.until.is_some())
+    }
+}
+
 /// The ends that a query's look-up showed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct QueryEnds {
@@ -180,19 +187,17 @@ impl Queries {
         task: &impl TaskView,
         state: &dyn StateReader,
     ) -> Result<bool, StateError> {
-        let range = (partition, QueryId(0))..=(partition, QueryId(u64::MAX));
-        let ids: Vec<QueryId> = self.fresh.range(range.clone()).map(|(_, id)| *id).collect();
-        for id in ids {
-            let Some(waiting) = self.waiting.get(&id).filter(|waiting| !waiting.expired) else {
-                continue;
-            };
-            match verdict(waiting, task, state)? {
-                Verdict::NotYet if waiting.query.after.is_some() => self.await_record(id),
-                Verdict::Park => self.park(id),
-                _ => {}
+        let mut others = false;
+        for id in of_partition(&self.fresh, partition) {
+            let Some(waiting) = self.waiting.get(&id) else { continue };
+            let verdict = waiting.can_wait().then(|| verdict(waiting, task, state)).transpose()?;
+            match verdict {
+                Some(Verdict::NotYet) => self.await_record(id),
+                Some(Verdict::Park) => self.park(id),
+                _ => others = true,
             }
         }
-        Ok(self.fresh.range(range).next().is_some())
+        Ok(others)
     }
 
     /// A look-up begins: the fresh queries of this partition take part in it.
@@ -273,6 +278,7 @@ impl Queries {
         let Some(waiting) = self.waiting.get_mut(&id) else { return };
         let partition = waiting.query.partition;
         waiting.stage = Stage::Fresh;
+        waiting.ends = QueryEnds::default();
         self.looking_up.remove(&(partition, id));
         self.looked_up.remove(&(partition, id));
         self.fresh.insert((partition, id));
@@ -333,9 +339,7 @@ impl Queries {
         state: &dyn StateReader,
     ) -> Result<bool, StateError> {
         let mut gap = false;
-        let range = (partition, QueryId(0))..=(partition, QueryId(u64::MAX));
-        let ids: Vec<QueryId> = self.looked_up.range(range).map(|(_, id)| *id).collect();
-        for id in ids {
+        for id in of_partition(&self.looked_up, partition) {
             let Some(waiting) = self.waiting.get(&id) else { continue };
             match verdict(waiting, task, state)? {
                 Verdict::BehindChangelog => gap = true,
@@ -429,12 +433,16 @@ fn verdict(
     })
 }
 
+fn of_partition(set: &BTreeSet<(Partition, QueryId)>, partition: Partition) -> Vec<QueryId> {
+    let range = (partition, QueryId(0))..=(partition, QueryId(u64::MAX));
+    set.range(range).map(|(_, id)| *id).collect()
+}
+
 fn take_of_partition(
     set: &mut BTreeSet<(Partition, QueryId)>,
     partition: Partition,
 ) -> Vec<QueryId> {
-    let range = (partition, QueryId(0))..=(partition, QueryId(u64::MAX));
-    let ids: Vec<QueryId> = set.range(range).map(|(_, id)| *id).collect();
+    let ids = of_partition(set, partition);
     for id in &ids {
         set.remove(&(partition, *id));
     }

@@ -5,10 +5,14 @@
 mod script;
 mod troubles;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
 use script::{PARTITION, REMINDERS, Script, VISITS, changelog, offsets_change, visit};
 use streams::{
-    CommitOutcome, CommitPosition, Error, Offset, Partition, Restored, StateBacking, Step,
-    StepResult, TaskPositions, TopicPartition,
+    CommitOutcome, CommitPosition, Error, Offset, Partition, QueryOutcome, Restored, StateBacking,
+    Step, StepResult, TaskPositions, TopicPartition,
 };
 
 #[test]
@@ -134,4 +138,58 @@ fn an_answer_is_not_shown_before_what_a_former_owner_committed() {
     script.next_but_fetch();
     let answers = script.worker.take_answers();
     assert_eq!(answers[0].position, as_of);
+}
+
+/// The answers since the last call.
+fn outcomes(script: &mut Script) -> Vec<QueryOutcome> {
+    script.worker.take_answers().into_iter().map(|answer| answer.outcome).collect()
+}
+
+/// The entry of somebody who came.
+fn found() -> QueryOutcome {
+    QueryOutcome::Found(vec![visit(0).value])
+}
+
+#[test]
+fn a_read_after_a_record_is_answered_by_the_commit_that_takes_it_without_a_look_up() {
+    let mut script = Script::running_in_log();
+    script.ask_when(visit(0).key.unwrap(), Some(Offset(0)), None);
+    assert!(matches!(script.next_but_fetch(), Step::Wait(Some(_))));
+    script.answer(StepResult::Done);
+    assert_eq!(outcomes(&mut script), []);
+
+    script.take_visit();
+    assert!(matches!(script.next_but_fetch(), Step::Wait(_)));
+    assert_eq!(outcomes(&mut script), [found()]);
+}
+
+#[test]
+fn a_read_until_an_entry_changes_is_answered_by_the_commit_that_does_it_without_a_look_up() {
+    let mut script = Script::running_in_log();
+    script.take_visit();
+    let holds = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&holds);
+    let until = Arc::new(move |_: &[Option<Bytes>]| asked.load(Ordering::Relaxed));
+    script.ask_when(visit(0).key.unwrap(), None, Some(until));
+    assert!(matches!(script.next_but_fetch(), Step::Wait(Some(_))));
+    script.answer(StepResult::Done);
+
+    holds.store(true, Ordering::Relaxed);
+    script.take_visit();
+    assert!(matches!(script.next_but_fetch(), Step::Wait(_)));
+    assert_eq!(outcomes(&mut script), [found()]);
+}
+
+#[test]
+fn a_read_that_waits_for_a_record_in_vain_is_looked_up_at_its_deadline() {
+    let mut script = Script::running_in_log();
+    script.ask_when(visit(0).key.unwrap(), Some(Offset(0)), None);
+    let Step::Wait(Some(deadline)) = script.next_but_fetch() else { panic!("it is waited for") };
+    script.answer(StepResult::Done);
+
+    script.now = deadline;
+    assert!(matches!(script.next_but_fetch(), Step::LookUpEnds(_)));
+    script.answer(StepResult::Ends(vec![Offset(1)]));
+    script.next_but_fetch();
+    assert_eq!(outcomes(&mut script), [QueryOutcome::Unavailable]);
 }

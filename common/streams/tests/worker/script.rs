@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use streams::testing::MemoryState;
 use streams::{
-    Assignment, CommitBatch, CommitOutcome, CommitPosition, ConsumedRecord, Context, DecodeError,
-    Error, Fetched, Headers, Key, KeyRange, Offset, Partition, ProcessError, Query, QueryId,
-    Record, StateBacking, Step, StepResult, Store, StoreChange, StoreName, StoreWrite, TaskCommit,
-    TaskPositions, Tick, Timestamp, Topic, TopicName, TopicPartition, TopologyBuilder, Worker,
+    Assignment, CommitBatch, CommitOutcome, CommitPosition, Condition, ConsumedRecord, Context,
+    DecodeError, Error, Fetched, Headers, Key, KeyRange, Offset, Partition, ProcessError, Query,
+    QueryId, Record, StateBacking, Step, StepResult, Store, StoreChange, StoreName, StoreWrite,
+    TaskCommit, TaskPositions, Tick, Timestamp, Topic, TopicName, TopicPartition, TopologyBuilder,
+    Worker,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,12 +207,22 @@ impl Script {
 
     /// A query for the open visits of a name.
     pub(crate) fn ask(&mut self, name: Bytes) {
+        self.ask_when(name, None, None);
+    }
+
+    /// The same, to be answered when the visit at this offset is taken and the condition holds.
+    pub(crate) fn ask_when(
+        &mut self,
+        name: Bytes,
+        after: Option<Offset>,
+        until: Option<Condition>,
+    ) {
         self.worker.query(Query {
             id: QueryId(1),
             partition: PARTITION,
             entries: vec![(OPEN.name(), name)],
-            after: None,
-            until: None,
+            after: after.map(|offset| (VISITS.name(), offset)),
+            until,
             deadline: self.now + 5_000,
         });
     }

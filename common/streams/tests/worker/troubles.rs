@@ -1,5 +1,6 @@
 //! Steps that fail, commits that do not hold, and a changelog that another task wrote to.
 
+use bytes::Bytes;
 use streams::{
     CommitOutcome, CommitPosition, Fetched, Offset, QueryOutcome, Restored, StateBacking, Step,
     StepResult, TaskPositions, TopicPartition,
@@ -66,6 +67,24 @@ fn a_commit_that_could_not_be_made_starts_everything_again() {
     let (mut script, _) = committing();
     script.answer(failed());
     starts_again(&mut script);
+}
+
+#[test]
+fn what_was_looked_up_for_a_read_is_forgotten_when_its_task_starts_again() {
+    let mut script = Script::running_in_log();
+    script.take_visit();
+    script.ask_when(Bytes::from_static(b"bob"), Some(Offset(0)), None);
+    assert!(matches!(script.next_but_fetch(), Step::LookUpEnds(_)), "the visit has been taken");
+    script.answer(StepResult::Ends(vec![Offset(5)]));
+    assert!(matches!(script.step(), Step::Fetch(_)), "bob may be among those to come");
+    script.answer(script.fetched(vec![visit(1)]));
+    assert!(matches!(script.step(), Step::Commit(_)));
+
+    script.answer(failed());
+    starts_again(&mut script);
+    let committed = vec![(VISITS.name(), Offset(1))];
+    script.load_positions(TaskPositions { committed, ..TaskPositions::default() });
+    assert!(matches!(script.next_but_fetch(), Step::LookUpEnds(_)));
 }
 
 #[test]
