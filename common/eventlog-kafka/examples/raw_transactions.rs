@@ -7,9 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-// Whatever links librdkafka needs what stands in for its function: see build.rs.
 use anyhow::{Context, Result};
-use eventlog_kafka as _;
 use futures_executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -17,6 +15,9 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+// Whatever links librdkafka needs what stands in for its function: see build.rs.
+use eventlog_kafka as _;
 
 const PARTITIONS: i32 = 6;
 const VALUE: [u8; 250] = [b'x'; 250];

@@ -15,6 +15,7 @@
 //!     belong together.
 //! - `records` and `clock`: what all of them use.
 //! - `testing`: a broker for tests.
+//! - `librdkafka/leader_hints.c`: stands in for a faulty function of the client library.
 #![warn(missing_docs)]
 
 mod changelog;

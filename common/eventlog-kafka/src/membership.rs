@@ -209,7 +209,7 @@ pub(crate) fn committed<C: ConsumerContext>(
 ) -> Result<Vec<Option<Offset>>, eventlog::Error> {
     let asked = list(of.iter().map(|of| (*of, rdkafka::Offset::Invalid))).map_err(unreachable)?;
     let unknown =
-        |error| unreachable(format!("what the group has committed is not decided: {error}"));
+        |error| unreachable(format!("what the group has committed is not known: {error}"));
     let found = client.committed_offsets(asked, timeout).map_err(unknown)?;
     of.iter().map(|of| answered(&found, *of)).collect()
 }
