@@ -16,7 +16,9 @@ use events::topics::ORDER_REQUESTS;
 use orders_service::order::state::Timeouts;
 use serde_json::{Value, json};
 use shell::admission::{Admission, Limits};
-use streams::{CommitPosition, ConsumedRecord, Offset, Partition, ProducedRecord, TopicPartition};
+use streams::{
+    CommitPosition, ConsumedRecord, Fetched, Offset, Partition, ProducedRecord, TopicPartition,
+};
 use tokio::time::Instant;
 use tower::ServiceExt;
 
@@ -76,6 +78,18 @@ impl RequestLog for TroubledLog {
         records_max: usize,
     ) -> BoxFuture<'_, Result<Vec<ConsumedRecord>, Error>> {
         self.log.read(of, from, records_max)
+    }
+
+    fn follow<'a>(
+        &'a self,
+        from: &'a [(TopicPartition, Offset)],
+        records_max: usize,
+    ) -> BoxFuture<'a, Result<Fetched, Error>> {
+        self.log.follow(from, records_max)
+    }
+
+    fn ends<'a>(&'a self, of: &'a [TopicPartition]) -> BoxFuture<'a, Result<Vec<Offset>, Error>> {
+        RequestLog::ends(&self.log, of)
     }
 
     fn health(&self) -> Result<(), Error> {

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use eventlog::{
     Appended, BoxFuture, Error as LogError, Log, Membership, RequestLog, TopicConfig, Waker,
 };
-use streams::{CommitPosition, ConsumedRecord, Offset, ProducedRecord, TopicName, TopicPartition};
+use streams::{
+    CommitPosition, ConsumedRecord, Fetched, Offset, ProducedRecord, TopicName, TopicPartition,
+};
 
 use crate::changelog::Service;
 use crate::ends::Ends;
@@ -39,6 +41,9 @@ pub(crate) struct Shared {
     _purger: Purger,
     /// Started when somebody reads from outside.
     outside: Mutex<Option<Outside>>,
+    /// Started when somebody follows topics: apart from the other reads, since each goes on where
+    /// it was.
+    follower: Mutex<Option<Outside>>,
     workers: Mutex<BTreeMap<&'static str, BTreeSet<u32>>>,
 }
 
@@ -93,6 +98,7 @@ impl KafkaLog {
             services: services.to_vec(),
             requests: Requests::new(&settings, Arc::clone(&broker))?,
             outside: Mutex::default(),
+            follower: Mutex::default(),
             ends,
             broker,
             _purger: Purger::start(&settings, topics, services)?,
@@ -104,13 +110,14 @@ impl KafkaLog {
 }
 
 impl Shared {
-    fn outside(&self) -> Result<Outside, Error> {
-        let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(outside) = outside.as_ref() {
-            return Ok(outside.clone());
+    /// The reader in this place, started where there is none yet.
+    fn reader_in(&self, place: &Mutex<Option<Outside>>) -> Result<Outside, Error> {
+        let mut reader = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reader) = reader.as_ref() {
+            return Ok(reader.clone());
         }
         let started = Outside::start(&self.settings, Arc::clone(&self.ends))?;
-        Ok(outside.insert(started).clone())
+        Ok(reader.insert(started).clone())
     }
 
     fn check_topic(&self, topic: TopicName) -> Result<(), LogError> {
@@ -156,8 +163,32 @@ impl RequestLog for KafkaLog {
     ) -> BoxFuture<'_, Result<Vec<ConsumedRecord>, LogError>> {
         Box::pin(async move {
             self.shared.check_topic(of.topic)?;
-            let outside = self.shared.outside()?;
-            outside.read(of, from, records_max).await
+            let reader = self.shared.reader_in(&self.shared.outside)?;
+            reader.read((of, from), records_max).await
+        })
+    }
+
+    fn follow<'a>(
+        &'a self,
+        from: &'a [(TopicPartition, Offset)],
+        records_max: usize,
+    ) -> BoxFuture<'a, Result<Fetched, LogError>> {
+        Box::pin(async move {
+            for (of, _) in from {
+                self.shared.check_topic(of.topic)?;
+            }
+            let reader = self.shared.reader_in(&self.shared.follower)?;
+            reader.follow(from, records_max).await
+        })
+    }
+
+    fn ends<'a>(
+        &'a self,
+        of: &'a [TopicPartition],
+    ) -> BoxFuture<'a, Result<Vec<Offset>, LogError>> {
+        Box::pin(async move {
+            let reader = self.shared.reader_in(&self.shared.outside)?;
+            reader.ends(of).await
         })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use eventlog::Error as LogError;
 use futures_channel::oneshot;
-use streams::{ConsumedRecord, Offset, TopicPartition};
+use streams::{ConsumedRecord, Fetched, Offset, TopicPartition};
 
 use crate::clock::Deadline;
 use crate::ends::Ends;
@@ -16,18 +16,28 @@ use crate::settings::Settings;
 
 /// How long one look for records takes.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long somebody who follows topics waits for records before it is looked whether they are
+/// still there.
+const FOLLOW: Duration = Duration::from_millis(200);
 
-type Answer = Result<Vec<ConsumedRecord>, LogError>;
+type Answer<T> = oneshot::Sender<Result<T, LogError>>;
 
-/// A read that was asked for.
-pub(crate) struct Request {
-    of: TopicPartition,
-    from: Offset,
-    records_max: usize,
-    answer: oneshot::Sender<Answer>,
+/// What was asked for.
+pub(crate) enum Request {
+    /// The records of a partition up to where it ends.
+    Read {
+        /// The partition, and where to begin.
+        from: (TopicPartition, Offset),
+        records_max: usize,
+        answer: Answer<Vec<ConsumedRecord>>,
+    },
+    /// What comes next in several partitions.
+    Follow { from: Vec<(TopicPartition, Offset)>, records_max: usize, answer: Answer<Fetched> },
+    /// Where partitions end.
+    Ends { of: Vec<TopicPartition>, answer: Answer<Vec<Offset>> },
 }
 
-/// Reads one request after the other, until the last handle is gone.
+/// Does one request after the other, until the last handle is gone.
 #[derive(Clone)]
 pub(crate) struct Outside {
     requests: Sender<Request>,
@@ -47,22 +57,45 @@ impl Outside {
 
     pub(crate) async fn read(
         &self,
-        of: TopicPartition,
-        from: Offset,
+        from: (TopicPartition, Offset),
         records_max: usize,
-    ) -> Answer {
+    ) -> Result<Vec<ConsumedRecord>, LogError> {
+        self.ask(|answer| Request::Read { from, records_max, answer }).await
+    }
+
+    pub(crate) async fn follow(
+        &self,
+        from: &[(TopicPartition, Offset)],
+        records_max: usize,
+    ) -> Result<Fetched, LogError> {
+        self.ask(|answer| Request::Follow { from: from.to_vec(), records_max, answer }).await
+    }
+
+    pub(crate) async fn ends(&self, of: &[TopicPartition]) -> Result<Vec<Offset>, LogError> {
+        self.ask(|answer| Request::Ends { of: of.to_vec(), answer }).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, LogError> {
         let (answer, answered) = oneshot::channel();
-        let request = Request { of, from, records_max, answer };
-        self.requests.send(request).map_err(unreachable)?;
+        self.requests.send(request(answer)).map_err(unreachable)?;
         answered.await.map_err(unreachable)?
     }
 }
 
 fn answer_all(mut reader: Reader, ends: &Ends, wait: Duration, asked: &Receiver<Request>) {
-    for Request { of, from, records_max, answer } in asked {
-        let read = read(&mut reader, ends, (of, from, records_max), wait);
+    for request in asked {
         // Whoever asked may have gone.
-        let _ = answer.send(read);
+        match request {
+            Request::Read { from, records_max, answer } => {
+                let _ = answer.send(read(&mut reader, ends, (from, records_max), wait));
+            }
+            Request::Follow { from, records_max, answer } => {
+                let _ = answer.send(reader.fetch(&from, records_max, FOLLOW));
+            }
+            Request::Ends { of, answer } => {
+                let _ = answer.send(ends.ends(&of));
+            }
+        }
     }
 }
 
@@ -70,9 +103,9 @@ fn answer_all(mut reader: Reader, ends: &Ends, wait: Duration, asked: &Receiver<
 fn read(
     reader: &mut Reader,
     ends: &Ends,
-    (of, from, records_max): (TopicPartition, Offset, usize),
+    ((of, from), records_max): ((TopicPartition, Offset), usize),
     wait: Duration,
-) -> Answer {
+) -> Result<Vec<ConsumedRecord>, LogError> {
     let deadline = Deadline::after(wait);
     let end = ends.ends(&[of])?.first().copied().unwrap_or_default();
     let mut position = from;

@@ -185,6 +185,26 @@ pub trait RequestLog: Send + Sync + 'static {
         records_max: usize,
     ) -> BoxFuture<'_, Result<Vec<ConsumedRecord>, Error>>;
 
+    /// Committed and durable records of several partitions from these positions on, about
+    /// `records_max` in all, for one reader outside any group that wants everything. Where there
+    /// are none it waits for some, though not for ever: it may come back with nothing. A read that
+    /// is given up loses nothing, since the next one says where it begins.
+    ///
+    /// # Errors
+    /// [`Error`] where the log cannot be read or a position is out of range.
+    fn follow<'a>(
+        &'a self,
+        from: &'a [(TopicPartition, Offset)],
+        records_max: usize,
+    ) -> BoxFuture<'a, Result<Fetched, Error>>;
+
+    /// The end of each of these partitions, for readers outside any group: one past its last
+    /// record, which need not be readable yet.
+    ///
+    /// # Errors
+    /// [`Error`] where the log cannot be reached.
+    fn ends<'a>(&'a self, of: &'a [TopicPartition]) -> BoxFuture<'a, Result<Vec<Offset>, Error>>;
+
     /// Whether the log takes commits; else why not, for `/readyz`.
     ///
     /// # Errors

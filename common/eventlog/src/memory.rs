@@ -15,7 +15,7 @@ use crate::group::SessionId;
 use crate::log::{
     Appended, BoxFuture, Log, Membership, OnDurable, RequestLog, Session, TopicConfig, Waker,
 };
-use crate::waiting::call;
+use crate::waiting::{call, until_due};
 
 /// A log in memory. Clones are the same log.
 #[derive(Clone, Debug)]
@@ -75,6 +75,30 @@ impl RequestLog for MemoryLog {
         records_max: usize,
     ) -> BoxFuture<'_, Result<Vec<ConsumedRecord>, Error>> {
         Box::pin(async move { self.lock().read(of, from, records_max) })
+    }
+
+    fn follow<'a>(
+        &'a self,
+        from: &'a [(TopicPartition, Offset)],
+        records_max: usize,
+    ) -> BoxFuture<'a, Result<Fetched, Error>> {
+        Box::pin(async move {
+            loop {
+                // What is committed is durable.
+                let (fetched, next) = {
+                    let core = self.lock();
+                    (core.fetch(from, records_max)?, CommitPosition(core.committed().0 + 1))
+                };
+                if !fetched.records.is_empty() {
+                    return Ok(fetched);
+                }
+                until_due(|then| self.lock().when_durable(next, then)).await?;
+            }
+        })
+    }
+
+    fn ends<'a>(&'a self, of: &'a [TopicPartition]) -> BoxFuture<'a, Result<Vec<Offset>, Error>> {
+        Box::pin(async move { self.lock().ends(of) })
     }
 
     fn health(&self) -> Result<(), Error> {

@@ -1,6 +1,9 @@
 //! Who waits for which durable position.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
 
 use streams::CommitPosition;
 
@@ -67,4 +70,38 @@ pub(crate) fn call(due: impl IntoIterator<Item = Due>) {
     for (then, result) in due {
         then(result);
     }
+}
+
+/// What a waiting future and the callback that ends its wait share.
+#[derive(Default)]
+struct Wait {
+    result: Option<Result<(), Error>>,
+    waker: Option<Waker>,
+}
+
+/// Waits, without blocking a thread, until what `register` hands over is called.
+pub(crate) async fn until_due(
+    register: impl FnOnce(OnDurable) -> Option<Due>,
+) -> Result<(), Error> {
+    let wait = Arc::new(Mutex::new(Wait::default()));
+    let ended = Arc::clone(&wait);
+    let then = move |result| {
+        let mut wait = ended.lock().unwrap_or_else(PoisonError::into_inner);
+        wait.result = Some(result);
+        let waker = wait.waker.take();
+        drop(wait);
+        waker.into_iter().for_each(Waker::wake);
+    };
+    call(register(Box::new(then)));
+    poll_fn(|context| {
+        let mut wait = wait.lock().unwrap_or_else(PoisonError::into_inner);
+        match wait.result.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                wait.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }

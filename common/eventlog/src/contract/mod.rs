@@ -28,8 +28,8 @@ pub use membership::{
 };
 pub use reading::{
     a_compacted_topic_keeps_the_newest_of_each_key, a_fetch_starves_no_partition,
-    a_reader_at_the_end_waits_there, ends_cover_what_was_committed, unknown_places_are_errors,
-    unread_records_outlast_housekeeping,
+    a_follower_misses_nothing_and_repeats_nothing, a_reader_at_the_end_waits_there,
+    ends_cover_what_was_committed, unknown_places_are_errors, unread_records_outlast_housekeeping,
 };
 pub use state::{
     ranges_are_in_order_and_bounded, stores_belong_to_a_group_and_a_partition,
@@ -58,6 +58,7 @@ macro_rules! contract_tests {
             sessions_are_woken_for_records_and_assignments,
             a_compacted_topic_keeps_the_newest_of_each_key,
             a_fetch_starves_no_partition,
+            a_follower_misses_nothing_and_repeats_nothing,
             a_reader_at_the_end_waits_there,
             ends_cover_what_was_committed,
             unknown_places_are_errors,

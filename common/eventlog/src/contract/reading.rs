@@ -92,6 +92,38 @@ pub fn a_compacted_topic_keeps_the_newest_of_each_key(factory: &impl LogFactory)
     assert_eq!(keys(&read).last().map(String::as_str), Some("hat"));
 }
 
+/// Who follows partitions gets every record of each once, going on where the read before ended, and
+/// hears of what comes while it waits.
+pub fn a_follower_misses_nothing_and_repeats_nothing(factory: &impl LogFactory) {
+    let fixture = Fixture::new(factory);
+    let of = [at(fixture.requests, 0), at(fixture.requests, 1)];
+    let mut from = of.map(|of| (of, Offset(0))).to_vec();
+    let mut followed = Vec::new();
+    for round in 0..4 {
+        let numbers = 10..60;
+        let expected: Vec<String> = numbers.map(|number| format!("{round}-{number}")).collect();
+        for (number, key) in expected.iter().enumerate() {
+            let appended = fixture.log.append(record(of[number % 2], key));
+            block_on(appended).expect("the log takes it");
+        }
+        followed.clear();
+        while followed.len() < expected.len() {
+            let fetched = block_on(fixture.log.follow(&from, 20)).expect("in range");
+            assert!(fetched.records.len() <= 40, "{} came", fetched.records.len());
+            followed.extend(keys(&fetched.records));
+            from = fetched.positions;
+        }
+        followed.sort();
+        assert_eq!(followed, expected);
+    }
+    let ends = block_on(fixture.log.ends(&of)).expect("an answer");
+    assert!(from.iter().zip(ends).all(|((_, position), end)| *position <= end));
+
+    let beyond = (of[0], Offset(1_000));
+    let out_of_range = Err(Error::OutOfRange { of: beyond.0, position: beyond.1 });
+    assert_eq!(block_on(fixture.log.follow(&[beyond], 1)), out_of_range);
+}
+
 /// What a consuming group has not committed past is there, however old; what it has may go.
 pub fn unread_records_outlast_housekeeping(factory: &impl LogFactory) {
     let fixture = Fixture::new(factory);

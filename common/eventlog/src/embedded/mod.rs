@@ -36,7 +36,6 @@ mod store;
 mod tests;
 mod threads;
 mod trouble;
-mod waiter;
 
 use std::fmt;
 use std::fs::File;
@@ -47,14 +46,15 @@ use std::thread::{self, JoinHandle};
 use redb::Database;
 #[cfg(any(test, feature = "test-util"))]
 use redb::StorageBackend;
-use streams::{CommitPosition, ConsumedRecord, Offset, ProducedRecord, TopicPartition};
+use streams::{CommitPosition, ConsumedRecord, Fetched, Offset, ProducedRecord, TopicPartition};
 
-use crate::budget::Share;
+use crate::budget::{Budget, Share};
 use crate::encoding::encode_record;
 use crate::error::Error;
 use crate::frozen::Wanted;
 use crate::log::{Appended, BoxFuture, Log, Membership, RequestLog, TopicConfig, Waker};
 use crate::prepared::Prepared;
+use crate::waiting;
 
 pub use session::EmbeddedSession;
 
@@ -146,27 +146,55 @@ impl EmbeddedLog {
         from: Offset,
         records_max: usize,
     ) -> Result<Vec<ConsumedRecord>, Error> {
-        let mut share = Share::of_records(records_max);
         let mut records = Vec::new();
-        let mut position = from;
+        self.read_into(&mut records, (of, from), &mut Share::of_records(records_max))?;
+        Ok(records)
+    }
+
+    fn read_into(
+        &self,
+        records: &mut Vec<ConsumedRecord>,
+        (of, mut position): (TopicPartition, Offset),
+        share: &mut Share,
+    ) -> Result<(), Error> {
         loop {
             let (snapshot, until) = {
                 let state = self.shared().lock();
                 let tail = state.core.topics.readable(of, position)?;
                 if position >= tail.base() {
                     let durable = state.core.durable();
-                    tail.read_durable((of, position), durable, &mut share, &mut records);
-                    return Ok(records);
+                    tail.read_durable((of, position), durable, share, records);
+                    return Ok(());
                 }
                 (Arc::clone(&state.snapshot), tail.base())
             };
             let wanted = Wanted { of, from: position, until };
-            position = guarded(|| snapshot.read(wanted, &mut share, &mut records))
+            position = guarded(|| snapshot.read(wanted, share, records))
                 .map_err(|trouble| trouble.in_directory(&self.shared().directory))?;
             if share.is_used_up() {
-                return Ok(records);
+                return Ok(());
             }
         }
+    }
+
+    /// Durable records from these positions on, and up to where all of them were looked for.
+    fn follow_now(
+        &self,
+        from: &[(TopicPartition, Offset)],
+        records_max: usize,
+    ) -> Result<Fetched, Error> {
+        let as_of = self.shared().lock().core.durable();
+        let mut fetched = Fetched { as_of, ..Fetched::default() };
+        let mut budget = Budget::new(from.len(), records_max);
+        for (of, position) in from {
+            let mut share = budget.share();
+            let before = fetched.records.len();
+            self.read_into(&mut fetched.records, (*of, *position), &mut share)?;
+            budget.settle(&share);
+            let last = fetched.records[before..].last();
+            fetched.positions.push((*of, last.map_or(*position, |last| last.offset.next())));
+        }
+        Ok(fetched)
     }
 }
 
@@ -210,7 +238,8 @@ impl RequestLog for EmbeddedLog {
     }
 
     fn durable(&self, position: CommitPosition) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(waiter::durable(self.shared(), position))
+        let register = move |then| self.shared().lock().core.when_durable(position, then);
+        Box::pin(waiting::until_due(register))
     }
 
     /// Reads from disk where the records are not in memory any more: tens of microseconds, on the
@@ -222,6 +251,27 @@ impl RequestLog for EmbeddedLog {
         records_max: usize,
     ) -> BoxFuture<'_, Result<Vec<ConsumedRecord>, Error>> {
         Box::pin(async move { self.read_now(of, from, records_max) })
+    }
+
+    /// As [`EmbeddedLog::read`]. It waits for the next commit of all, whatever it is of.
+    fn follow<'a>(
+        &'a self,
+        from: &'a [(TopicPartition, Offset)],
+        records_max: usize,
+    ) -> BoxFuture<'a, Result<Fetched, Error>> {
+        Box::pin(async move {
+            loop {
+                let fetched = self.follow_now(from, records_max)?;
+                if !fetched.records.is_empty() {
+                    return Ok(fetched);
+                }
+                self.durable(CommitPosition(fetched.as_of.0 + 1)).await?;
+            }
+        })
+    }
+
+    fn ends<'a>(&'a self, of: &'a [TopicPartition]) -> BoxFuture<'a, Result<Vec<Offset>, Error>> {
+        Box::pin(async move { self.shared().lock().core.ends(of) })
     }
 
     fn health(&self) -> Result<(), Error> {

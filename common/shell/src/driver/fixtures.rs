@@ -128,6 +128,18 @@ impl RequestLog for FaultyLog {
         RequestLog::read(&self.log, of, from, records_max)
     }
 
+    fn follow<'a>(
+        &'a self,
+        from: &'a [(TopicPartition, Offset)],
+        records_max: usize,
+    ) -> BoxFuture<'a, Result<Fetched, Error>> {
+        RequestLog::follow(&self.log, from, records_max)
+    }
+
+    fn ends<'a>(&'a self, of: &'a [TopicPartition]) -> BoxFuture<'a, Result<Vec<Offset>, Error>> {
+        RequestLog::ends(&self.log, of)
+    }
+
     fn health(&self) -> Result<(), Error> {
         self.log.health()
     }

@@ -284,6 +284,26 @@ impl RequestLog for Simulated {
         })
     }
 
+    fn follow<'a>(
+        &'a self,
+        from: &'a [(TopicPartition, Offset)],
+        _: usize,
+    ) -> BoxFuture<'a, Result<Fetched, Error>> {
+        Box::pin(async move {
+            let reader = self.lock().reader;
+            let fetched = self.fetch(reader, from)?;
+            self.durable(fetched.as_of).await?;
+            Ok(fetched)
+        })
+    }
+
+    fn ends<'a>(&'a self, of: &'a [TopicPartition]) -> BoxFuture<'a, Result<Vec<Offset>, Error>> {
+        Box::pin(async move {
+            let reader = self.lock().reader;
+            self.ends(reader, of)
+        })
+    }
+
     fn health(&self) -> Result<(), Error> {
         Ok(())
     }
@@ -314,6 +334,13 @@ impl Log for Simulated {
 impl Simulated {
     fn perform(&self, session: SessionId, step: &Step) -> StepResult {
         self.until("the step is done", |world| world.perform(session, step, None))
+    }
+
+    fn ends(&self, session: SessionId, of: &[TopicPartition]) -> Result<Vec<Offset>, Error> {
+        match self.perform(session, &Step::LookUpEnds(of.to_vec())) {
+            StepResult::Ends(ends) => Ok(ends),
+            result => panic!("a look at the ends brought {result:?}"),
+        }
     }
 
     fn fetch(
@@ -408,10 +435,7 @@ impl Session for SimulatedSession {
     }
 
     fn ends(&mut self, of: &[TopicPartition]) -> Result<Vec<Offset>, Error> {
-        match self.log.perform(self.id, &Step::LookUpEnds(of.to_vec())) {
-            StepResult::Ends(ends) => Ok(ends),
-            result => panic!("a look at the ends brought {result:?}"),
-        }
+        self.log.ends(self.id, of)
     }
 
     fn fetch(&mut self, from: &[(TopicPartition, Offset)], _: usize) -> Result<Fetched, Error> {
