@@ -21,6 +21,8 @@ pub struct Limits {
     pub arriving_max: u32,
     /// Requests that wait for something to happen. They cost memory alone.
     pub waiting_max: u32,
+    /// Answers that go on as long as there is news. They cost memory and a connection.
+    pub streams_max: u32,
     /// Open connections.
     pub connections_max: u32,
 }
@@ -31,6 +33,7 @@ impl Default for Limits {
             requests_max: 1_024,
             arriving_max: 1_024,
             waiting_max: 14_000,
+            streams_max: 4_000,
             connections_max: 16_000,
         }
     }
@@ -69,6 +72,8 @@ struct Shared {
     arriving: AtomicIsize,
     /// Requests waiting for something to happen.
     waiting: AtomicIsize,
+    /// Streams that are open.
+    streams: AtomicIsize,
     stopping: watch::Sender<bool>,
 }
 
@@ -100,6 +105,27 @@ impl Drop for Place<'_> {
     }
 }
 
+/// The place of an answer that goes on; dropping it gives it up.
+#[derive(Debug)]
+pub struct OpenStream {
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl OpenStream {
+    /// Waits until the server stops, when the stream has to end.
+    pub async fn stopped(&mut self) {
+        // There is always a sender: the one beside which this stands.
+        let _ = self.stopping.wait_for(|stopping| *stopping).await;
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.shared.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Admission {
     /// Nobody in yet.
     pub fn new(limits: Limits) -> Self {
@@ -109,6 +135,7 @@ impl Admission {
             working: AtomicIsize::new(0),
             arriving: AtomicIsize::new(0),
             waiting: AtomicIsize::new(0),
+            streams: AtomicIsize::new(0),
             stopping,
         }))
     }
@@ -117,8 +144,8 @@ impl Admission {
     pub(crate) fn beside(&self, limits: Limits) -> Self {
         let stopping = self.0.stopping.clone();
         let none = || AtomicIsize::new(0);
-        let (working, arriving, waiting) = (none(), none(), none());
-        Admission(Arc::new(Shared { limits, working, arriving, waiting, stopping }))
+        let (working, arriving, waiting, streams) = (none(), none(), none(), none());
+        Admission(Arc::new(Shared { limits, working, arriving, waiting, streams, stopping }))
     }
 
     /// The limits.
@@ -139,6 +166,25 @@ impl Admission {
     /// Requests waiting for something to happen.
     pub fn waiting(&self) -> isize {
         self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Streams that are open.
+    pub fn streams(&self) -> isize {
+        self.0.streams.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place for an answer that goes on after the work of its request is done, however
+    /// many requests there are otherwise.
+    ///
+    /// # Errors
+    /// [`ApiError::Overloaded`] where too many streams are open.
+    pub fn open_stream(&self) -> Result<OpenStream, ApiError> {
+        let stopping = self.0.stopping.subscribe();
+        let open = OpenStream { shared: Arc::clone(&self.0), stopping };
+        let before = self.0.streams.fetch_add(1, Ordering::Relaxed);
+        let has_room = before < isize::try_from(self.0.limits.streams_max).unwrap_or(isize::MAX);
+        // One too many is counted out again as it is dropped.
+        has_room.then_some(open).ok_or_else(overloaded)
     }
 
     /// Does the work of a request, if there is room for it.
@@ -218,7 +264,8 @@ mod tests {
 
     fn admission(requests_max: u32, waiting_max: u32) -> Admission {
         let arriving_max = 1;
-        Admission::new(Limits { requests_max, arriving_max, waiting_max, connections_max: 1 })
+        let limits = Limits { requests_max, arriving_max, waiting_max, ..Limits::default() };
+        Admission::new(Limits { streams_max: 1, connections_max: 1, ..limits })
     }
 
     #[test]
@@ -265,6 +312,21 @@ mod tests {
             assert!(matches!(there_already.unwrap(), Ok(Ok(()))));
         }
         assert_eq!((admission.working(), admission.arriving()), (0, 0));
+    }
+
+    #[test]
+    fn open_streams_leave_room_for_everything_but_others_of_their_kind() {
+        let admission = admission(1, 1);
+        let mut open = admission.open_stream().unwrap();
+        assert!(matches!(admission.open_stream(), Err(ApiError::Overloaded { .. })));
+        assert_eq!((admission.streams(), admission.working(), admission.waiting()), (1, 0, 0));
+        assert!(open.stopped().now_or_never().is_none());
+
+        admission.stop();
+
+        assert!(open.stopped().now_or_never().is_some());
+        drop(open);
+        assert_eq!(admission.streams(), 0);
     }
 
     #[test]

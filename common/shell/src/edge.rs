@@ -28,8 +28,13 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(90);
 
 /// Requests about the server itself have room of their own: they are what an operator looks at
 /// when there is too much to do.
-const OPERATIONS_LIMITS: Limits =
-    Limits { requests_max: 64, arriving_max: 0, waiting_max: 0, connections_max: 0 };
+const OPERATIONS_LIMITS: Limits = Limits {
+    requests_max: 64,
+    arriving_max: 0,
+    waiting_max: 0,
+    streams_max: 0,
+    connections_max: 0,
+};
 
 #[derive(Clone)]
 struct Edge {

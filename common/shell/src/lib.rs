@@ -11,6 +11,7 @@
 //! - [`unique`]: an id for it
 //! - [`requests`]: sending a request to the service, and seeing what became of it
 //! - `service`: a running service as its routes see it
+//! - `health`: how it is doing, and the parts beside its workers
 //! - `owners`: which worker to ask
 //! - `peers`: the service's other instances, and what is asked of them
 //! - `driver`: threads that do on a log what workers say
@@ -27,6 +28,7 @@ mod driver;
 pub mod duration;
 pub mod edge;
 pub mod etag;
+mod health;
 pub mod json;
 pub mod metrics;
 pub mod operations;
@@ -49,6 +51,7 @@ mod workers;
 pub use eventlog::Appended;
 
 pub use driver::{Driver, Error, start};
+pub use health::{Health, Report};
 pub use peers::{Peering, endpoints_topic};
-pub use service::{Awaited, Health, Read, ReadOutcome, ServiceError, ServiceHandle};
+pub use service::{Awaited, Read, ReadOutcome, ServiceError, ServiceHandle};
 pub use workers::Workers;

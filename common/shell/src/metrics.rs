@@ -9,6 +9,7 @@ use axum::http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::admission::Admission;
+use crate::health::Report;
 
 /// Methods that are counted each for itself; all others together.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "HEAD", "OTHER"];
@@ -46,11 +47,15 @@ impl Metrics {
         routes.entry(route.to_owned()).or_default().count(method, status);
     }
 
-    /// All of it as text.
-    pub fn render(&self, admission: &Admission) -> String {
+    /// All of it as text, and what these parts count.
+    pub fn render(&self, admission: &Admission, parts: &[Arc<dyn Report>]) -> String {
         let mut text = String::new();
+        let samples = parts.iter().flat_map(|part| part.samples());
         // Writing to a string never fails.
         let _ = self.write(&mut text, admission);
+        for sample in samples {
+            let _ = sample.write(&mut text);
+        }
         text
     }
 
@@ -71,8 +76,43 @@ impl Metrics {
         writeln!(text, "http_requests_arriving {}", admission.arriving())?;
         head(text, "http_requests_waiting", "gauge", "Requests waiting for something to happen.")?;
         writeln!(text, "http_requests_waiting {}", admission.waiting())?;
+        head(text, "http_streams_open", "gauge", "Answers that go on as long as there is news.")?;
+        writeln!(text, "http_streams_open {}", admission.streams())?;
         head(text, "uptime_seconds", "gauge", "Time since the start.")?;
         writeln!(text, "uptime_seconds {:.3}", self.started.elapsed().as_secs_f64())
+    }
+}
+
+/// What a number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows, but for restarts.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+}
+
+/// One number of a part of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Its name, unique in the process; a unit comes last, and `_total` after a counter's.
+    pub name: &'static str,
+    /// What it means.
+    pub kind: Kind,
+    /// The same for people, as a sentence.
+    pub help: &'static str,
+    /// The number.
+    pub value: u64,
+}
+
+impl Sample {
+    fn write(&self, text: &mut String) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        };
+        head(text, self.name, kind, self.help)?;
+        writeln!(text, "{} {}", self.name, self.value)
     }
 }
 
@@ -112,7 +152,7 @@ mod tests {
         metrics.count("/v1/orders", &Method::POST, StatusCode::CREATED);
         metrics.count("/v1/orders", &Method::PATCH, StatusCode::IM_A_TEAPOT);
 
-        let text = metrics.render(&Admission::new(Limits::default()));
+        let text = metrics.render(&Admission::new(Limits::default()), &[]);
 
         let line = |method: &str, status: u16, count: u64| {
             format!(

@@ -10,10 +10,11 @@ use axum::routing::get;
 use serde::Serialize;
 
 use crate::admission::Admission;
+use crate::health::Health;
 use crate::json;
 use crate::metrics::Metrics;
 use crate::problem::{ApiError, Members};
-use crate::service::{Health, ServiceHandle};
+use crate::service::ServiceHandle;
 
 #[derive(Serialize)]
 pub(crate) struct Status {
@@ -21,11 +22,14 @@ pub(crate) struct Status {
     /// What is wrong although everything runs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     degraded: Vec<String>,
+    /// What else there is to know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    information: Vec<String>,
 }
 
 impl Status {
     pub(crate) const fn new(status: &'static str) -> Self {
-        Status { status, degraded: Vec::new() }
+        Status { status, degraded: Vec::new(), information: Vec::new() }
     }
 }
 
@@ -36,9 +40,12 @@ pub(crate) fn routes(
     admission: Admission,
 ) -> Router {
     let services: Arc<[ServiceHandle]> = services.into();
+    let parts = Arc::clone(&services);
     let ready = move || ready(Arc::clone(&services));
-    let metrics =
-        async move || ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render(&admission));
+    let metrics = async move || {
+        let parts: Vec<_> = parts.iter().flat_map(ServiceHandle::parts).collect();
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render(&admission, &parts))
+    };
     Router::new()
         .route("/healthz", get(async || json::answer(StatusCode::OK, &Status::new("alive"))))
         .route("/readyz", get(ready))
@@ -48,12 +55,14 @@ pub(crate) fn routes(
 async fn ready(services: Arc<[ServiceHandle]>) -> Result<Response, ApiError> {
     let mut all = Health::default();
     for service in services.iter() {
-        let Health { missing, degraded } = service.health().await;
+        let Health { missing, degraded, information } = service.health().await;
         all.missing.extend(missing);
         all.degraded.extend(degraded);
+        all.information.extend(information);
     }
     if all.missing.is_empty() {
-        let status = Status { degraded: all.degraded, ..Status::new("ready") };
+        let Health { degraded, information, .. } = all;
+        let status = Status { degraded, information, ..Status::new("ready") };
         return Ok(json::answer(StatusCode::OK, &status));
     }
     let members = Members::one("missing", &all.missing);

@@ -40,12 +40,20 @@ impl<Id: FromStr<Err: fmt::Display>> PageQuery<Id> {
     /// [`ApiError::Invalid`].
     pub fn parse(query: Option<&str>) -> Result<Self, ApiError> {
         let query = Query::parse(query, &["limit", "cursor"])?;
-        let limit = query.read("limit", parse_limit)?.unwrap_or(LIMIT_DEFAULT);
+        let limit = limit(&query)?;
         query.read("cursor", Id::from_str)?;
         let after = query.get("cursor").unwrap_or_default();
         let after = Bytes::copy_from_slice(after.as_bytes());
         Ok(PageQuery { after, limit, ids: PhantomData })
     }
+}
+
+/// How many entries a page is to have: `limit` of a query.
+///
+/// # Errors
+/// [`ApiError::Invalid`].
+pub fn limit(query: &Query<'_>) -> Result<usize, ApiError> {
+    Ok(query.read("limit", parse_limit)?.unwrap_or(LIMIT_DEFAULT))
 }
 
 fn parse_limit(text: &str) -> Result<usize, BadLimit> {

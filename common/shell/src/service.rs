@@ -1,7 +1,7 @@
 //! A running service as its HTTP routes see it: requests go to the log, reads to the worker that
 //! owns the key's partition.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::driver::{Command, TablePage, WorkerAddress};
+use crate::health::{Health, Report};
 use crate::owners::Owners;
 use crate::peers::Peers;
 
@@ -42,6 +43,8 @@ pub struct ServiceHandle {
     peers: Option<Arc<Peers>>,
     /// What they ask of this one.
     peer_routes: Router,
+    /// The parts beside the workers. All clones have the same.
+    parts: Arc<RwLock<Vec<Arc<dyn Report>>>>,
 }
 
 impl std::fmt::Debug for ServiceHandle {
@@ -126,15 +129,6 @@ impl From<eventlog::Error> for ServiceError {
     }
 }
 
-/// How a service is doing, for `/readyz`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    /// What is missing for the service to be ready; empty when nothing is.
-    pub missing: Vec<String>,
-    /// What is wrong although the service works.
-    pub degraded: Vec<String>,
-}
-
 impl ServiceHandle {
     pub(crate) fn new(name: &'static str, log: Arc<dyn RequestLog>) -> Self {
         ServiceHandle {
@@ -144,6 +138,7 @@ impl ServiceHandle {
             owners: Arc::default(),
             peers: None,
             peer_routes: Router::new(),
+            parts: Arc::default(),
         }
     }
 
@@ -152,8 +147,19 @@ impl ServiceHandle {
         ServiceHandle { peers: Some(Arc::new(peers)), peer_routes, ..self }
     }
 
-    pub(crate) fn log(&self) -> Arc<dyn RequestLog> {
+    /// The log under it.
+    pub fn log(&self) -> Arc<dyn RequestLog> {
         Arc::clone(&self.log)
+    }
+
+    /// From now on an operator hears of this part, too, where he hears of the service.
+    pub fn add_part(&self, part: Arc<dyn Report>) {
+        self.parts.write().unwrap_or_else(PoisonError::into_inner).push(part);
+    }
+
+    /// The parts beside the workers.
+    pub(crate) fn parts(&self) -> Vec<Arc<dyn Report>> {
+        self.parts.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The routes by which other instances pass on their reads; none where there are no others.
@@ -331,6 +337,12 @@ impl ServiceHandle {
         }
         if running < assigned {
             health.missing.push(format!("{}: {running} of {assigned} tasks run", self.name));
+        }
+        for Health { missing, degraded, information } in
+            self.parts().iter().map(|part| part.health())
+        {
+            health.degraded.extend(missing.into_iter().chain(degraded));
+            health.information.extend(information);
         }
         health
     }
@@ -539,6 +551,6 @@ mod tests {
     async fn bad_records_leave_a_service_ready_but_degraded() {
         let worker = WorkerHealth { bad_records: vec!["visits/7".to_owned()], ..running(&[0]) };
         let degraded = vec!["counter: visits/7".to_owned()];
-        assert_eq!(health(&[Some(worker)]).await, Health { missing: Vec::new(), degraded });
+        assert_eq!(health(&[Some(worker)]).await, Health { degraded, ..Health::default() });
     }
 }

@@ -51,8 +51,13 @@ async fn start(limits: Limits) -> Server {
     Server { address, admission, stop, serving }
 }
 
-const SMALL: Limits =
-    Limits { requests_max: 2, arriving_max: 2, waiting_max: 3, connections_max: 10 };
+const SMALL: Limits = Limits {
+    requests_max: 2,
+    arriving_max: 2,
+    waiting_max: 3,
+    streams_max: 1,
+    connections_max: 10,
+};
 
 /// Head and body of an answer.
 struct Answer {
