@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let service = topology().map(|topology| Service {
         topology,
         topics: topics::ALL.to_vec(),
-        api: |_, _| axum::Router::new(),
+        api: Box::new(|_, _| Ok(axum::Router::new())),
         awaited: |_| None,
     });
     standalone::main(FRAUD_SERVICE, ABOUT, service)

@@ -1,6 +1,7 @@
 //! The routes of orders.
 
 mod change;
+mod past;
 mod place;
 mod read;
 mod stored;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use events::ids::{OrderId, RequestId};
 use events::order_request::OrderRequest;
 use events::topics::ORDER_REQUESTS;
+use orders_read_model::ReadModel;
 use shell::admission::Admission;
 use shell::problem::ApiError;
 use shell::requests::{Requests, entry};
@@ -26,7 +28,8 @@ pub use read::awaited;
 use stored::StoredOrder;
 
 /// The routes of orders.
-pub fn router(service: ServiceHandle, admission: Admission) -> Router {
+pub fn router(service: ServiceHandle, admission: Admission, read_model: ReadModel) -> Router {
+    let lists = orders_read_model::http::router(read_model.clone(), admission.clone());
     let requests = Requests::new(service, ORDER_REQUESTS);
     Router::new()
         .route("/v1/orders", post(place::place))
@@ -34,13 +37,17 @@ pub fn router(service: ServiceHandle, admission: Admission) -> Router {
         .route("/v1/orders/{id}/validated", get(read::validated))
         .route("/v1/orders/{id}/cancel", post(change::cancel))
         .route("/v1/orders/{id}/ship", post(change::ship))
-        .with_state(Arc::new(Orders { requests, admission }))
+        .route("/v1/orders/{id}/history", get(past::history))
+        .route("/v1/orders/{id}/events", get(past::events))
+        .with_state(Arc::new(Orders { requests, admission, read_model }))
+        .merge(lists)
 }
 
 /// The service as these routes use it.
 struct Orders {
     requests: Requests<OrderId, OrderRequest>,
     admission: Admission,
+    read_model: ReadModel,
 }
 
 impl Orders {

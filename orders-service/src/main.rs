@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use events::topics;
+use events::topics::{self, ORDERS_SERVICE};
+use orders_read_model::{Place, READ_MODEL_FILE, ReadModel};
 use orders_service::{http, settings, topology};
+use shell::ServiceHandle;
 use standalone::Service;
 
 #[global_allocator]
@@ -19,14 +21,35 @@ struct Settings {
     process: standalone::Settings,
     #[command(flatten)]
     orders: settings::Settings,
+    #[command(flatten)]
+    read_model: orders_read_model::Settings,
+
+    /// The database of the read model, as postgres://user:password@host/database; without it, a
+    /// file of SQLite in the state directory
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+}
+
+impl Settings {
+    fn read_model_place(&self) -> Place {
+        let file = || self.process.state_dir.join(ORDERS_SERVICE).join(READ_MODEL_FILE);
+        let url = self.database_url.clone().filter(|url| !url.is_empty());
+        url.map_or_else(|| Place::File(file()), Place::Url)
+    }
 }
 
 fn main() -> ExitCode {
     let settings = Settings::parse();
+    let (place, rebuild) = (settings.read_model_place(), settings.read_model.rebuild_read_model);
+    let api = move |service: ServiceHandle, admission| {
+        let read_model = ReadModel::start(service.log(), &place, rebuild)?;
+        service.add_part(read_model.report());
+        Ok(http::router(service, admission, read_model))
+    };
     let service = topology(settings.orders.timeouts()).map(|topology| Service {
         topology,
         topics: topics::ALL.to_vec(),
-        api: http::router,
+        api: Box::new(api),
         awaited: http::awaited,
     });
     standalone::run(&settings.process, service)

@@ -13,6 +13,7 @@ use eventlog::{
     TopicConfig, Waker,
 };
 use events::topics::ORDER_REQUESTS;
+use orders_read_model::{Place, ReadModel};
 use orders_service::order::state::Timeouts;
 use serde_json::{Value, json};
 use shell::admission::{Admission, Limits};
@@ -119,7 +120,11 @@ fn routes(log: &TroubledLog) -> Router {
     let (failed, _) = tokio::sync::mpsc::unbounded_channel();
     let (mut services, _) = shell::start(log, &[topology], 0, failed).unwrap();
     let admission = Admission::new(Limits::default());
-    let routes = orders_service::http::router(services.remove(0), admission.clone());
+    let service = services.remove(0);
+    // Nothing of it is asked for here.
+    let nowhere = Place::Url("sqlite::memory:".to_owned());
+    let read_model = ReadModel::start(service.log(), &nowhere, false).unwrap();
+    let routes = orders_service::http::router(service, admission.clone(), read_model);
     shell::edge::application(routes, &admission, Vec::new())
 }
 

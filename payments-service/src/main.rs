@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let service = topology().map(|topology| Service {
         topology,
         topics: topics::ALL.to_vec(),
-        api: |service, _| http::router(service),
+        api: Box::new(|service, _| Ok(http::router(service))),
         awaited: |_| None,
     });
     standalone::main(PAYMENTS_SERVICE, ABOUT, service)

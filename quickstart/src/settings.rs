@@ -27,6 +27,10 @@ pub struct Settings {
     #[command(flatten)]
     pub orders: orders_service::settings::Settings,
 
+    /// What can be set of the read model.
+    #[command(flatten)]
+    pub read_model: orders_read_model::Settings,
+
     /// Leave an empty data directory without the sample products and customers
     #[arg(long, env = "NO_SAMPLE", value_parser = FalseyValueParser::new())]
     pub no_sample: bool,
@@ -55,6 +59,7 @@ mod tests {
                 ("partitions", "PARTITIONS"),
                 ("validation-timeout-s", "VALIDATION_TIMEOUT_S"),
                 ("payment-timeout-s", "PAYMENT_TIMEOUT_S"),
+                ("rebuild-read-model", "REBUILD_READ_MODEL"),
                 ("no-sample", "NO_SAMPLE"),
             ]
         );

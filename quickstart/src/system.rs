@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use eventlog::EmbeddedLog;
 use events::topics;
+use orders_read_model::{Place, READ_MODEL_FILE, ReadModel};
 use orders_service::order::state::Timeouts;
 use shell::admission::{Admission, Limits};
 use shell::{ServiceHandle, Workers, edge, server};
@@ -49,6 +50,9 @@ pub enum Error {
     /// A worker cannot be started, or stopped by itself.
     #[error(transparent)]
     Worker(#[from] shell::Error),
+    /// The read model cannot be started.
+    #[error(transparent)]
+    ReadModel(#[from] orders_read_model::Error),
     /// The sample cannot be loaded.
     #[error("the sample is not loaded: {0}")]
     Sample(#[from] sample::Error),
@@ -61,6 +65,7 @@ pub struct Running {
     data_dir: PathBuf,
     sample: Sample,
     workers: Workers<EmbeddedLog>,
+    read_model: ReadModel,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
@@ -91,17 +96,22 @@ pub async fn start(settings: &Settings) -> Result<Running, Error> {
         error = workers.failed() => Err(error.into()),
         loaded = fill(&sample, &services) => loaded.map_err(Error::Sample),
     };
-    if let Err(error) = started {
-        close(workers).await;
-        return Err(error);
-    }
+    let read_model = started.and_then(|()| services.read_model(settings));
+    let read_model = match read_model {
+        Ok(read_model) => read_model,
+        Err(error) => {
+            close(workers).await;
+            return Err(error);
+        }
+    };
     // Whoever connects before the shop is filled waits until it is.
     let admission = Admission::new(Limits::of_this_process());
-    let application = edge::application(services.api(&admission), &admission, services.all());
+    let api = services.api(&admission, &read_model);
+    let application = edge::application(api, &admission, services.all());
     let (stop, stopped) = oneshot::channel();
     let stopped = async { drop(stopped.await) };
     let serving = tokio::spawn(server::serve(listener, application, admission, stopped));
-    Ok(Running { address, data_dir, sample, workers, stop, serving })
+    Ok(Running { address, data_dir, sample, workers, read_model, stop, serving })
 }
 
 /// Loads the sample where it is to be loaded, and waits until every service is ready: not for
@@ -146,14 +156,16 @@ impl Running {
         self.workers.failed().await.into()
     }
 
-    /// Stops it: requests under way are ended, then the workers, then the log is closed.
+    /// Stops it: requests under way are ended, then the projection and the workers, then the log
+    /// is closed.
     pub async fn stop(self) {
-        let Running { workers, stop, serving, .. } = self;
+        let Running { workers, read_model, stop, serving, .. } = self;
         // Where nobody listens, serving has ended already.
         let _ = stop.send(());
         if let Err(error) = serving.await {
             tracing::error!(%error, "serving ended");
         }
+        read_model.stop().await;
         close(workers).await;
     }
 }
@@ -197,8 +209,18 @@ impl Services {
         [&self.orders, &self.inventory, &self.fraud, &self.payments].map(Clone::clone).to_vec()
     }
 
-    fn api(&self, admission: &Admission) -> Router {
-        orders_service::http::router(self.orders.clone(), admission.clone())
+    /// The read model of orders, in a file beside the log.
+    fn read_model(&self, settings: &Settings) -> Result<ReadModel, Error> {
+        let place = Place::File(settings.data_dir.join(READ_MODEL_FILE));
+        let rebuild = settings.read_model.rebuild_read_model;
+        let read_model = ReadModel::start(self.orders.log(), &place, rebuild)?;
+        self.orders.add_part(read_model.report());
+        Ok(read_model)
+    }
+
+    fn api(&self, admission: &Admission, read_model: &ReadModel) -> Router {
+        let read_model = read_model.clone();
+        orders_service::http::router(self.orders.clone(), admission.clone(), read_model)
             .merge(inventory_service::http::router(self.inventory.clone()))
             .merge(payments_service::http::router(self.payments.clone()))
     }

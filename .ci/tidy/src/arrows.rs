@@ -5,6 +5,7 @@
 //!    ^----------'-------- sim, eventlog-kafka
 //!    '------ events <--------------'
 //!               '----- invariants <----- e2e-tests
+//!               '----- orders-read-model <- orders-service, quickstart
 //! ```
 //!
 //! Each arrow that is absent here is one thing that a change cannot break.
@@ -68,6 +69,8 @@ fn may_use(from: &str, to: &str, for_tests: bool) -> bool {
         _ if matches!(to, "e2e-tests" | "tidy" | "quickstart") => false,
         "quickstart" => true,
         _ if is_service(to) => false,
+        "orders-read-model" => matches!(to, "streams" | "eventlog" | "events" | "shell"),
+        "orders-service" if to == "orders-read-model" => true,
         "eventlog" | "events" => to == "streams",
         "invariants" => matches!(to, "streams" | "events"),
         "shell" | "sim" | "eventlog-kafka" => matches!(to, "streams" | "eventlog"),
@@ -102,6 +105,7 @@ mod tests {
             "invariants",
             "shell",
             "sim",
+            "orders-read-model",
             "quickstart",
         ];
         let mut all = packages.to_vec();
@@ -125,7 +129,12 @@ mod tests {
             package("shell", &[("streams", false), ("eventlog", false), ("tokio", false)]),
             package("sim", &[("streams", false), ("eventlog", false)]),
             package("eventlog-kafka", &[("streams", false), ("eventlog", false)]),
+            package(
+                "orders-read-model",
+                &[("eventlog", false), ("events", false), ("shell", false)],
+            ),
             package("orders-service", &of_a_service),
+            package("orders-service", &[("orders-read-model", false)]),
             package("quickstart", &[("orders-service", false), ("eventlog", false)]),
             package("e2e-tests", &[("quickstart", false), ("sim", false)]),
         ]);
@@ -158,6 +167,8 @@ mod tests {
             ("orders-service", "eventlog"),
             ("orders-service", "fraud-service"),
             ("shell", "orders-service"),
+            ("orders-read-model", "orders-service"),
+            ("fraud-service", "orders-read-model"),
             ("quickstart", "e2e-tests"),
             ("tidy", "streams"),
             ("streams", "streams"),

@@ -15,5 +15,5 @@
 mod process;
 mod settings;
 
-pub use process::{Service, main, run};
+pub use process::{Api, Service, main, run};
 pub use settings::Settings;

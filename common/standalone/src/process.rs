@@ -1,5 +1,6 @@
 //! The life of the process.
 
+use std::fmt;
 use std::io::{Write, stderr, stdout};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -30,17 +31,25 @@ const HTTP_THREADS: usize = 2;
 /// How long threads that wait for a broker may hold up the end of the process.
 const END_TIME_MAX: Duration = Duration::from_millis(100);
 
+/// Makes the routes of a service that runs.
+pub type Api = Box<dyn FnOnce(ServiceHandle, Admission) -> anyhow::Result<Router> + Send>;
+
 /// What is particular to a service.
-#[derive(Debug)]
 pub struct Service {
     /// Its rules and what connects them.
     pub topology: Topology,
     /// The topics of the whole system.
     pub topics: Vec<TopicConfig>,
     /// Its routes.
-    pub api: fn(ServiceHandle, Admission) -> Router,
+    pub api: Api,
     /// What reads of its stores may wait for, by name.
     pub awaited: fn(&str) -> Option<Awaited>,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Service({})", self.topology.name())
+    }
 }
 
 /// Runs a service that has no settings of its own, as the command line says. The name and what it
@@ -146,7 +155,7 @@ impl Instance<'_> {
         let peering = Peering { advertised_url, endpoints, awaited };
         let service = services.into_iter().next().context("no service was started")?;
         let service = service.with_peers(&topology, peering);
-        let routes = api(service.clone(), admission.clone());
+        let routes = api(service.clone(), admission.clone())?;
         starting.is_ready(edge::application(routes, &admission, vec![service]));
         Ok(workers)
     }

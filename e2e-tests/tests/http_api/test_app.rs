@@ -67,6 +67,7 @@ impl TestApp {
             data_dir: directory.path().to_owned(),
             partitions: PARTITIONS,
             orders: orders_service::settings::Settings::default(),
+            read_model: orders_read_model::Settings::default(),
             no_sample: true,
         };
         let running = quickstart::start(&settings).await.unwrap();

@@ -9,20 +9,21 @@ use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use events::ids::OrderId;
-use events::order::OrderState;
+use events::order::{OrderState, Version};
 use shell::etag::{self, Known};
 use shell::params::{PathId, Query};
-use shell::problem::{ApiError, Members};
+use shell::problem::{ApiError, Members, Place, Violation};
 use shell::requests::entry;
 use shell::{Awaited, Read, ReadOutcome, ServiceError, duration};
 use streams::Key;
 
+use super::past;
 use super::stored::{self, StoredOrder};
 use super::{Orders, first, no_such_order, order_answer};
 use crate::topology::ORDERS;
 
 /// How long a reader waits who does not say.
-const WAIT_DEFAULT: Duration = Duration::from_secs(10);
+pub(super) const WAIT_DEFAULT: Duration = Duration::from_secs(10);
 
 /// How a reader names that an order has settled.
 const SETTLED: &str = "SETTLED";
@@ -83,24 +84,40 @@ fn leads_to(from: OrderState, to: OrderState) -> bool {
         .any(|next| from.may_become(next) && (next == to || leads_to(next, to)))
 }
 
-/// `GET /v1/orders/{id}`, with `until` and `timeout`.
+/// `GET /v1/orders/{id}`, with `until` or `version`, and `timeout`.
 pub(super) async fn order(
     State(orders): State<Arc<Orders>>,
     id: PathId,
     RawQuery(query): RawQuery,
     known: Known,
 ) -> Result<Response, ApiError> {
-    let query = Query::parse(query.as_deref(), &["until", "timeout"])?;
+    let query = Query::parse(query.as_deref(), &["until", "timeout", "version"])?;
     let until = query.read("until", Until::parse)?;
+    let version = query.read("version", past::parse_version)?;
     let timeout = query.read("timeout", duration::parse)?;
     let id = id.existing("order")?;
-    let order = match until {
-        Some(until) => wait(&orders, &id, until, timeout).await?,
-        None => {
+    let order = match (until, version) {
+        (Some(until), None) => wait(&orders, &id, until, timeout).await?,
+        (None, Some(version)) => {
+            let timeout = timeout.unwrap_or(WAIT_DEFAULT);
+            let order = past::as_of(&orders, &id, version, timeout).await?;
+            Some(order.ok_or_else(|| no_such_version(&id, version))?)
+        }
+        (None, None) => {
             orders.look_up(&id, None).await?.map(|record| StoredOrder::read(&record)).transpose()?
         }
+        (Some(_), Some(_)) => return Err(until_of_the_past().into()),
     };
     answer(&id, order, &known)
+}
+
+fn no_such_version(id: &OrderId, version: Version) -> ApiError {
+    ApiError::NotFound(format!("order {id} has no version {version}"))
+}
+
+fn until_of_the_past() -> Violation {
+    let place = Place::Parameter("until".to_owned());
+    Violation::new(place, "a version of the past is not waited for")
 }
 
 /// `GET /v1/orders/{id}/validated`, with `timeout`.

@@ -45,6 +45,15 @@ impl StoredOrder {
         Ok(StoredOrder { json: record.slice_ref(order.get().as_bytes()), version, state })
     }
 
+    /// The order of a text as the API shows it.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] where it is none.
+    pub(super) fn of_json(json: Bytes) -> Result<Self, ApiError> {
+        let Head { version, state } = from_json(&json)?;
+        Ok(StoredOrder { json, version, state })
+    }
+
     /// The order as a member of a problem.
     pub(super) fn raw(&self) -> Option<&RawValue> {
         serde_json::from_slice(&self.json).ok()

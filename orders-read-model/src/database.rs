@@ -1,0 +1,110 @@
+//! The database under the read model: a file of SQLite, or PostgreSQL.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, AnyPool, Connection, SqlSafeStr};
+
+use crate::error::Error;
+
+/// The name of the file in a service's directory.
+pub const READ_MODEL_FILE: &str = "read-model.sqlite";
+
+/// How many requests read at once: beyond that they wait for one another, and after a while are
+/// told to come again.
+const READERS_MAX: u32 = 8;
+const READER_WAIT_MAX: Duration = Duration::from_secs(2);
+
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "orders", include_str!("../migrations/1_orders.sql"))];
+
+/// Readers go on while a batch is written. A crash of the machine may take the latest batches from
+/// the file, never a part of one: their events are on the log and are projected again.
+const SQLITE_SETTINGS: &str =
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000";
+
+/// Where the read model is kept.
+#[derive(Clone)]
+pub enum Place {
+    /// In a file, made where it is not there.
+    File(PathBuf),
+    /// Where a URL says: `postgres://user:password@host/database`, or `sqlite://...`.
+    Url(String),
+}
+
+/// Without the URL's password.
+impl fmt::Debug for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File(path) => write!(formatter, "File({})", path.display()),
+            Place::Url(url) => {
+                write!(formatter, "Url({}..)", url.split(':').next().unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// How to connect to it.
+#[derive(Clone)]
+pub(crate) struct Database {
+    options: AnyConnectOptions,
+    is_sqlite: bool,
+}
+
+impl Database {
+    pub(crate) fn new(place: &Place) -> Result<Self, Error> {
+        install_default_drivers();
+        let url = match place {
+            Place::File(path) => url_of_file(path),
+            Place::Url(url) => url.clone(),
+        };
+        let is_sqlite = url.starts_with("sqlite:");
+        Ok(Database { options: AnyConnectOptions::from_str(&url)?, is_sqlite })
+    }
+
+    /// A connection whose tables are as this version needs them.
+    pub(crate) async fn connect(&self) -> Result<AnyConnection, Error> {
+        let mut connection = AnyConnection::connect_with(&self.options).await?;
+        set_up(&mut connection, self.is_sqlite).await?;
+        let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
+            let kind = MigrationType::Simple;
+            Migration::new(version, name.into(), kind, sql.into_sql_str(), false)
+        };
+        let migrations = MIGRATIONS.into_iter().map(migration).collect();
+        Migrator::with_migrations(migrations).run(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Connections for readers, made when they are needed.
+    pub(crate) fn readers(&self) -> AnyPool {
+        let is_sqlite = self.is_sqlite;
+        AnyPoolOptions::new()
+            .max_connections(READERS_MAX)
+            .acquire_timeout(READER_WAIT_MAX)
+            .after_connect(move |connection, _| Box::pin(set_up(connection, is_sqlite)))
+            .connect_lazy_with(self.options.clone())
+    }
+}
+
+async fn set_up(connection: &mut AnyConnection, is_sqlite: bool) -> Result<(), sqlx::Error> {
+    if is_sqlite {
+        sqlx::raw_sql(SQLITE_SETTINGS).execute(connection).await?;
+    }
+    Ok(())
+}
+
+fn url_of_file(path: &Path) -> String {
+    let mut url = "sqlite://".to_owned();
+    for byte in path.to_string_lossy().bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => url.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => url.push(char::from(byte)),
+            byte => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url + "?mode=rwc"
+}
