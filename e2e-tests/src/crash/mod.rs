@@ -10,10 +10,13 @@ use std::{
     ffi::OsString,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
+use eventlog::EmbeddedLog;
 use fastrand::Rng;
+use orders_read_model::{Place, READ_MODEL_FILE, ReadModel, testing::differences};
 use tokio::{sync::watch, time::sleep};
 
 mod clock;
@@ -37,6 +40,10 @@ const EARLY_KILL_ONE_IN: u32 = 5;
 /// The longest that a restart lives that is killed early.
 const EARLY_LIFE_MS_MAX: u64 = 60;
 
+/// How long the tables of the read model have to come up with the log.
+const TABLES_LOOK: Duration = Duration::from_millis(100);
+const TABLES_LOOKS_MAX: u32 = 300;
+
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -49,6 +56,9 @@ pub enum Error {
     /// What it left behind cannot be read.
     #[error(transparent)]
     Log(#[from] eventlog::Error),
+    /// The read model cannot be read.
+    #[error(transparent)]
+    ReadModel(#[from] orders_read_model::Error),
     /// There is no directory for it.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -129,10 +139,26 @@ impl<'a> Run<'a> {
         self.live().await;
         crowd.leave().await?;
         server.end().await?;
-        let log = quickstart::open_log(&self.data_dir, PARTITIONS)?;
-        let outcome = crowd.judge(&log).await?;
+        let log = Arc::new(quickstart::open_log(&self.data_dir, PARTITIONS)?);
+        let mut outcome = crowd.judge(&*log).await?;
+        outcome.findings.extend(self.tables(log).await?);
         self.restarts.sort_unstable();
         Ok(Report { kills: self.kills, restarts: self.restarts, outcome })
+    }
+
+    /// What the tables of the read model have otherwise than a fold of the log, once they are up
+    /// with it.
+    async fn tables(&self, log: Arc<EmbeddedLog>) -> Result<Vec<String>, Error> {
+        let place = Place::File(self.data_dir.join(READ_MODEL_FILE));
+        let read_model = ReadModel::start(Arc::<EmbeddedLog>::clone(&log), &place, false)?;
+        for _ in 0..TABLES_LOOKS_MAX {
+            if read_model.is_whole() && read_model.lag() == 0 {
+                break;
+            }
+            sleep(TABLES_LOOK).await;
+        }
+        read_model.stop().await;
+        Ok(differences(&place, &*log).await?)
     }
 
     async fn is_up(&self, server: &mut Process) -> Result<(), Error> {
