@@ -208,7 +208,10 @@ async fn measure(orders: u64) -> Result<(), Box<dyn Error>> {
     }
     let seconds = began.elapsed().as_secs_f64();
     let rate = model.events() as f64 / seconds;
-    let bytes = std::fs::metadata(directory.path().join("read-model.sqlite"))?.len();
+    let mut bytes = 0;
+    for file in std::fs::read_dir(directory.path())? {
+        bytes += file?.metadata()?.len();
+    }
     writeln!(
         stdout(),
         "{orders} orders: {} events in {seconds:.2} s, {rate:.0} a second; {} bytes an order",

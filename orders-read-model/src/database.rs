@@ -26,6 +26,9 @@ const MIGRATIONS: [(i64, &str, &str); 1] =
 /// the file, never a part of one: their events are on the log and are projected again.
 const SQLITE_SETTINGS: &str =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000";
+/// The projection writes all over its indexes: with 64 MiB of them in memory, and fewer copies from
+/// the write-ahead log into the file, it keeps its pace over millions of orders.
+const SQLITE_WRITER_SETTINGS: &str = "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000";
 
 /// Where the read model is kept.
 #[derive(Clone)]
@@ -66,10 +69,19 @@ impl Database {
         Ok(Database { options: AnyConnectOptions::from_str(&url)?, is_sqlite })
     }
 
-    /// A connection whose tables are as this version needs them.
-    pub(crate) async fn connect(&self) -> Result<AnyConnection, Error> {
+    /// A connection to whatever is there.
+    pub(crate) async fn open(&self) -> Result<AnyConnection, Error> {
         let mut connection = AnyConnection::connect_with(&self.options).await?;
         set_up(&mut connection, self.is_sqlite).await?;
+        Ok(connection)
+    }
+
+    /// A connection whose tables are as this version needs them.
+    pub(crate) async fn connect(&self) -> Result<AnyConnection, Error> {
+        let mut connection = self.open().await?;
+        if self.is_sqlite {
+            sqlx::raw_sql(SQLITE_WRITER_SETTINGS).execute(&mut connection).await?;
+        }
         let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
             let kind = MigrationType::Simple;
             Migration::new(version, name.into(), kind, sql.into_sql_str(), false)

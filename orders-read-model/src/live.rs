@@ -89,7 +89,7 @@ impl Drop for OrderEvents {
 }
 
 impl Live {
-    /// The database has everything up to here.
+    /// The database has everything up to here, and what comes next is handed out.
     pub(crate) fn start(&self, stored: Positions) {
         self.lock().published = Some(stored);
     }

@@ -103,14 +103,17 @@ impl Projector {
         }
         let Stored { positions, whole_at } = stored::load(&mut connection, &ends).await?;
         stored::check(&mut connection, &*self.log, (&positions, &ends)).await?;
-        self.live.start(positions.clone());
+        // Where another instance has gone on meanwhile, its events are still to be handed on here.
+        let published = self.live.published().filter(|published| positions.reach(published));
+        let read = published.unwrap_or_else(|| positions.clone());
+        self.live.start(read.clone());
         self.progress.set_writer(true);
         Ok(Session {
             log: &*self.log,
             live: &self.live,
             progress: &self.progress,
             connection,
-            read: positions.clone(),
+            read,
             stored: positions,
             whole_at,
             is_writer: true,

@@ -23,7 +23,7 @@ const RECORDS_MAX: usize = 4_096;
 /// # Errors
 /// [`Error`] where one of the two cannot be read.
 pub async fn differences(place: &Place, log: &dyn RequestLog) -> Result<Vec<String>, Error> {
-    let mut connection = Database::new(place)?.connect().await?;
+    let mut connection = Database::new(place)?.open().await?;
     let (events, after) = whole_topic(log).await?;
     let expected = [
         ("orders", orders(&events)),

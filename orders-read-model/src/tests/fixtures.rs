@@ -115,7 +115,9 @@ impl Topic {
         let mut left = vec!["nothing was compared".to_owned()];
         let compared = async {
             while !left.is_empty() {
-                left = differences(&database.place, &*self.log).await.unwrap();
+                let compared = differences(&database.place, &*self.log).await;
+                // There may be no tables yet.
+                left = compared.unwrap_or_else(|error| vec![error.to_string()]);
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };

@@ -94,6 +94,7 @@ async fn another_instance_goes_on_where_the_writer_ends(database: TestDatabase) 
     let topic = Topic::new();
     let writer = topic.model(&database);
     let other = topic.model(&database);
+    until("both have begun", || writer.published().is_ok() && other.published().is_ok()).await;
     for number in 0..50 {
         topic.write_life(&order(&format!("o-{number}"), "ada", number), 2).await;
     }

@@ -22,6 +22,8 @@ on_both_databases!(
     all_events_come_once_however_often_a_reader_comes_back,
     a_stream_without_an_id_begins_now_and_can_be_taken_up_before_its_first_event,
     the_events_of_an_order_end_with_its_last,
+    no_event_of_an_order_is_missed_while_its_stream_is_opened,
+    a_stream_repeats_nothing_while_another_instance_rebuilds,
 );
 
 /// One message of a stream.
@@ -200,6 +202,51 @@ async fn the_events_of_an_order_end_with_its_last(database: TestDatabase) {
     let elsewhere = parse_event_id(&format!("{}:{}", elsewhere.0, elsewhere.1)).unwrap();
     let refused = of_order(&model, &admission, &id, Some(elsewhere)).await;
     assert_eq!(refused.unwrap_err().status_code(), 422);
+    model.stop().await;
+}
+
+async fn no_event_of_an_order_is_missed_while_its_stream_is_opened(database: TestDatabase) {
+    let topic = Topic::new();
+    let model = begun(&topic, &database).await;
+    for number in 0..60 {
+        let (first, admission) = (order(&format!("o-{number}"), "ada", 1), admission());
+        let writing = topic.write_life(&first, 4);
+        let reading = async {
+            // At any moment of its life.
+            tokio::time::sleep(Duration::from_micros(200 * (number % 40))).await;
+            let mut reader =
+                Reader::new(of_order(&model, &admission, &first.id, None).await.unwrap());
+            let mut versions = Vec::new();
+            while let Some(message) = reader.next().await {
+                versions.push(message.data["version"].as_u64().unwrap());
+            }
+            versions
+        };
+
+        let ((), versions) = tokio::join!(writing, reading);
+
+        assert_eq!(versions, [1, 2, 3, 4]);
+    }
+    model.stop().await;
+}
+
+async fn a_stream_repeats_nothing_while_another_instance_rebuilds(database: TestDatabase) {
+    let topic = Topic::new();
+    let model = begun(&topic, &database).await;
+    let routes = routes(&model, &admission());
+    let mut reader = Reader::new(open(&routes, "/v1/order-events", Some("-")).await);
+    for number in 0..20 {
+        topic.write(&order(&format!("o-{number}"), "ada", 1)).await;
+        reader.next().await.unwrap();
+    }
+
+    let rebuilding = topic.rebuilding(&database);
+    until("it has begun anew", || rebuilding.events() > 0).await;
+    topic.write(&order("later", "ada", 1)).await;
+
+    assert_eq!(reader.next().await.unwrap().data["id"], "later");
+    topic.is_projected(&database).await;
+    rebuilding.stop().await;
     model.stop().await;
 }
 
