@@ -101,21 +101,26 @@ pub async fn of_order(
         let detail = format!("the events of this order are in partition {partition}");
         return Err(Violation::new(Place::Parameter(LAST_EVENT_ID.to_owned()), detail).into());
     }
-    let sent = after.map(|(_, offset)| offset);
     let is_over = events.last().is_some_and(|last| is_final(last.body.as_bytes()));
-    let is_new = |offset: Offset| sent.is_none_or(|sent| offset > sent);
+    let is_new = |offset: Offset| after.is_none_or(|(_, sent)| offset > sent);
     if is_over && !events.iter().any(|event| is_new(event.offset)) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let mut first = format!("{RETRY}\n");
     for event in events.iter().filter(|event| is_new(event.offset)) {
-        let id = format!("{}:{}", event.partition, event.offset);
+        let id = event_id((event.partition, event.offset));
         message(&mut first, &id, &event.event_type, event.body.as_bytes());
     }
-    let sent = events.last().map(|last| last.offset).max(sent);
+    let sent = events.last().map(|last| (last.partition, last.offset)).max(after);
     let events = OneOrder { open, news, sent, is_over };
     let then = unfold(events, |mut events| async { Some((events.next().await?, events)) });
     Ok(answer(first, then))
+}
+
+/// Where an event lies, as the id of one in the stream of an order: what
+/// [`parse_event_id`](crate::parse_event_id) reads.
+fn event_id((partition, offset): (Partition, Offset)) -> String {
+    format!("{partition}:{offset}")
 }
 
 fn is_final(body: &[u8]) -> bool {
@@ -181,8 +186,8 @@ const QUIET: &str = ": still here\n\n";
 struct OneOrder {
     open: OpenStream,
     news: OrderEvents,
-    /// The last event that was sent.
-    sent: Option<Offset>,
+    /// Where the last event lies that the reader has.
+    sent: Option<(Partition, Offset)>,
     is_over: bool,
 }
 
@@ -190,19 +195,19 @@ impl OneOrder {
     async fn next(&mut self) -> Option<String> {
         while !self.is_over {
             match Next::of(self.news.next(), &mut self.open).await {
-                Next::Event(event) if self.sent.is_some_and(|sent| event.offset <= sent) => {}
+                Next::Event(event) if self.sent.is_some_and(|(_, sent)| event.offset <= sent) => {}
                 Next::Event(event) => {
-                    self.sent = Some(event.offset);
+                    let place = (event.partition, event.offset);
+                    self.sent = Some(place);
                     self.is_over = event.is_final;
                     let mut text = String::new();
-                    let id = format!("{}:{}", event.partition, event.offset);
-                    message(&mut text, &id, event.event_type, &event.body);
+                    message(&mut text, &event_id(place), event.event_type, &event.body);
                     return Some(text);
                 }
                 Next::Quiet => return Some(QUIET.to_owned()),
                 Next::TooSlow => {
                     self.is_over = true;
-                    return Some(dropped("", TOO_SLOW));
+                    return Some(dropped(&self.sent.map(event_id).unwrap_or_default(), TOO_SLOW));
                 }
                 Next::Stopped => return None,
             }
