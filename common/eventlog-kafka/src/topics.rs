@@ -1,6 +1,7 @@
 //! Creating the topics that are missing, and refusing those that are there in another way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use eventlog::{Retention, TopicConfig};
@@ -10,7 +11,7 @@ use rdkafka::admin::{
     TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 
 use crate::changelog::Service;
@@ -106,7 +107,7 @@ pub(crate) fn prepare(
     check_partitions(settings, &wanted, &found)?;
     check_configs(&client, settings, &there)?;
     let cluster = client.inner().fetch_cluster_id(settings.request_timeout);
-    cluster.ok_or_else(|| Error::client("the brokers do not say of which cluster they are"))
+    cluster.ok_or_else(|| no_answer(settings, "the brokers do not say of which cluster they are"))
 }
 
 /// Partitions by topic, of those topics that can be used.
@@ -158,13 +159,15 @@ fn create(
     }
     let new: Vec<NewTopic<'_>> = missing.iter().map(|wanted| wanted.new_topic(settings)).collect();
     let options = options(settings).operation_timeout(Some(settings.request_timeout));
-    let results = block_on(client.create_topics(&new, &options)).map_err(Error::client)?;
+    let results = block_on(client.create_topics(&new, &options));
+    let results = results.map_err(|error| failed(settings, error))?;
     for result in results {
         match result {
             Ok(topic) => tracing::info!(topic, "topic created"),
             Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => {
                 theirs.insert(topic);
             }
+            Err((_, code)) if is_passing(code) => return Err(no_answer(settings, code)),
             Err((topic, code)) => {
                 return Err(Error::NotCreated { topic, reason: code.to_string() });
             }
@@ -213,8 +216,8 @@ fn check_configs(client: &Client, settings: &Settings, there: &[&Wanted]) -> Res
     let asked: Vec<ResourceSpecifier<'_>> =
         there.iter().map(|wanted| ResourceSpecifier::Topic(wanted.name)).collect();
     let found = block_on(client.describe_configs(&asked, &options(settings)));
-    for config in found.map_err(Error::client)? {
-        let config = config.map_err(Error::client)?;
+    for config in found.map_err(|error| failed(settings, error))? {
+        let config = config.map_err(|code| failed(settings, KafkaError::AdminOp(code)))?;
         let OwnedResourceSpecifier::Topic(name) = &config.specifier else { continue };
         if let Some(wanted) = there.iter().find(|wanted| wanted.name == name) {
             check_config(wanted, &config)?;
@@ -238,18 +241,45 @@ fn check_config(wanted: &Wanted, found: &ConfigResource) -> Result<(), Error> {
     Ok(())
 }
 
-fn wrong(
-    topic: &str,
-    setting: &str,
-    found: impl std::fmt::Display,
-    wanted: impl std::fmt::Display,
-) -> Error {
+fn wrong(topic: &str, setting: &str, found: impl fmt::Display, wanted: impl fmt::Display) -> Error {
     Error::Topic {
         topic: topic.to_owned(),
         setting: setting.to_owned(),
         found: found.to_string(),
         wanted: wanted.to_string(),
     }
+}
+
+/// What a call that failed means.
+fn failed(settings: &Settings, error: KafkaError) -> Error {
+    match error {
+        KafkaError::AdminOp(code) if is_passing(code) => no_answer(settings, code),
+        error => Error::client(error),
+    }
+}
+
+fn no_answer(settings: &Settings, reason: impl fmt::Display) -> Error {
+    Error::Unreachable {
+        bootstrap_servers: settings.bootstrap_servers.clone(),
+        waited: settings.request_timeout,
+        reason: reason.to_string(),
+    }
+}
+
+/// Whether a broker says so while it goes down or comes up. One that has just started does not
+/// know all topics yet.
+const fn is_passing(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::BrokerNotAvailable
+            | RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::NetworkException
+            | RDKafkaErrorCode::NotController
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+    )
 }
 
 pub(crate) fn options(settings: &Settings) -> AdminOptions {
