@@ -8,10 +8,12 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use testcontainers_modules::kafka::apache::{KAFKA_PORT, Kafka};
 use testcontainers_modules::testcontainers::runners::SyncRunner;
 use testcontainers_modules::testcontainers::{ContainerRequest, ImageExt};
 
+use crate::error::Error;
 use crate::settings::Settings;
 
 /// Where the broker is, as an environment variable.
@@ -107,6 +109,49 @@ impl Broker {
     /// As [`Broker::kill`].
     pub fn start(&self) -> io::Result<()> {
         self.engine("start")
+    }
+
+    /// Stops all of its threads where they are, until [`Broker::resume`].
+    ///
+    /// # Errors
+    /// As [`Broker::kill`].
+    pub fn suspend(&self) -> io::Result<()> {
+        self.engine("pause")
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// As [`Broker::kill`].
+    pub fn resume(&self) -> io::Result<()> {
+        self.engine("unpause")
+    }
+
+    /// The partitions, of any topic, in which a transaction holds back those who read committed
+    /// records only.
+    ///
+    /// # Errors
+    /// [`Error::Client`] where it cannot be asked.
+    pub fn undecided(&self) -> Result<Vec<String>, Error> {
+        let settings = self.settings(1, Path::new(""));
+        let ends: BaseConsumer = settings.ends().create().map_err(Error::client)?;
+        let decided: BaseConsumer =
+            settings.reader("eventlog-kafka-undecided").create().map_err(Error::client)?;
+        let wait = settings.request_timeout;
+        let metadata = ends.fetch_metadata(None, wait).map_err(Error::client)?;
+        let mut undecided = Vec::new();
+        for topic in metadata.topics() {
+            for partition in topic.partitions() {
+                let (name, id) = (topic.name(), partition.id());
+                // In this order, or what is written between the two would count.
+                let (_, end) = ends.fetch_watermarks(name, id, wait).map_err(Error::client)?;
+                let (_, held) = decided.fetch_watermarks(name, id, wait).map_err(Error::client)?;
+                if held < end {
+                    undecided.push(format!("{name}-{id} from {held} to {end}"));
+                }
+            }
+        }
+        Ok(undecided)
     }
 
     fn engine(&self, verb: &str) -> io::Result<()> {
