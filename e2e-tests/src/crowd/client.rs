@@ -1,7 +1,7 @@
 //! One of many clients: it places orders, changes them, looks at those of others, and remembers
 //! every answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use events::{
     ids::{AdjustmentId, DepositId, OrderId},
@@ -13,9 +13,17 @@ use tokio::sync::watch;
 
 use super::{
     shop::{Call, Shop},
-    world::{Caller, Finding, Placed, Shown, World},
+    world::{Caller, Finding, PATIENCE, Placed, Shown, World},
 };
 use crate::{http_client::Answer, routes::Routes};
+
+/// How long a hasty client waits for an answer. What has stopped for a while answers the patient
+/// ones when it goes on; the hasty ones keep the others busy until then.
+const HASTE: Duration = Duration::from_secs(2);
+/// A wait is given up on the way if it does not end so long before.
+const WAIT_GRACE: Duration = Duration::from_millis(500);
+/// The longest wait for an order to settle.
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A client of the shop.
 #[derive(Debug)]
@@ -24,6 +32,7 @@ pub(super) struct Client {
     shop: Shop,
     world: Arc<World>,
     caller: Caller,
+    patience: Duration,
     random: Rng,
     ids: u32,
     /// Its orders that it has not seen settled.
@@ -38,7 +47,10 @@ impl Client {
         up: watch::Receiver<Option<Routes>>,
         random: Rng,
     ) -> Self {
-        Self { number, shop, world, caller: Caller::new(up), random, ids: 0, open: Vec::new() }
+        // Every other one is hasty.
+        let patience = if number % 2 == 1 { HASTE } else { PATIENCE };
+        let caller = Caller::new(up).with_patience(patience);
+        Self { number, shop, world, caller, patience, random, ids: 0, open: Vec::new() }
     }
 
     /// Does one thing after another until the run is over, then sees its open orders settle.
@@ -53,6 +65,8 @@ impl Client {
             };
             self.note(done);
         }
+        self.patience = PATIENCE;
+        self.caller = self.caller.with_patience(PATIENCE);
         for id in std::mem::take(&mut self.open) {
             let done = self.wait_until_settled(&id).await.map(drop);
             self.note(done);
@@ -146,13 +160,12 @@ impl Client {
 
     /// The state in which it settled; `None` where it is not there, or did not settle in time.
     async fn wait_until_settled(&mut self, id: &OrderId) -> Result<Option<OrderState>, Finding> {
-        let call = Call::get(format!("/v1/orders/{id}?until=SETTLED&timeout=30s"));
+        let timeout_ms = (self.patience - WAIT_GRACE).min(WAIT_MAX).as_millis();
+        let call = Call::get(format!("/v1/orders/{id}?until=SETTLED&timeout={timeout_ms}"));
         let floor = self.floor(id);
         let answer = self.caller.insist(&self.world, &call).await?;
-        if answer.status == 504 {
-            return Ok(None);
-        }
-        self.shown(id, floor, &call, &answer)
+        let state = self.shown(id, floor, &call, &answer)?;
+        Ok(state.filter(|_| answer.status == 200))
     }
 
     fn shown(
@@ -163,7 +176,7 @@ impl Client {
         answer: &Answer,
     ) -> Result<Option<OrderState>, Finding> {
         match answer.status {
-            200 => {
+            200 | 504 => {
                 let order = Shown::read(call, answer)?;
                 self.world.answers().shown(id, floor, order.version, order.state)?;
                 Ok(Some(order.state))

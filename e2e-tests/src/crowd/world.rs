@@ -25,8 +25,8 @@ use crate::{
     routes::Routes,
 };
 
-/// Longer than the server takes for any answer.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(45);
+/// Longer than a server takes for any answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(45);
 /// The pause before a call is repeated is so much longer each time, up to the longest.
 const PAUSE_BEFORE_RETRY: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
@@ -113,12 +113,18 @@ impl World {
 #[derive(Debug)]
 pub(super) struct Caller {
     up: watch::Receiver<Option<Routes>>,
+    patience: Duration,
     connections: Vec<(SocketAddr, Client)>,
 }
 
 impl Caller {
     pub(super) fn new(up: watch::Receiver<Option<Routes>>) -> Self {
-        Self { up, connections: Vec::new() }
+        Self { up, patience: PATIENCE, connections: Vec::new() }
+    }
+
+    /// The same, waiting so long for an answer before it takes it for lost.
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, connections: Vec::new(), ..self }
     }
 
     /// Calls once. Without a clear answer nobody knows what became of it.
@@ -142,7 +148,7 @@ impl Caller {
         let known = self.connections.iter().position(|(known, _)| *known == address);
         let mut client = match known {
             Some(at) => self.connections.swap_remove(at).1,
-            None => Client::new(target, ANSWER_TIME_MAX),
+            None => Client::new(target, self.patience),
         };
         let path = Bytes::from(call.path.clone());
         let answer = client.send(call.method.clone(), path, call.body.clone()).await.ok()?;
@@ -162,6 +168,12 @@ impl Caller {
     }
 }
 
+/// As much of a problem as is looked at.
+#[derive(Deserialize)]
+struct Problem {
+    order: Shown,
+}
+
 /// As much of an order as is looked at.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(super) struct Shown {
@@ -171,6 +183,10 @@ pub(super) struct Shown {
 
 impl Shown {
     pub(super) fn read(call: &Call, answer: &Answer) -> Result<Self, Finding> {
-        serde_json::from_slice(&answer.body).map_err(|_| Finding::answer(call, answer))
+        let read = match answer.status {
+            504 => serde_json::from_slice(&answer.body).map(|Problem { order }| order),
+            _ => serde_json::from_slice(&answer.body),
+        };
+        read.map_err(|_| Finding::answer(call, answer))
     }
 }
