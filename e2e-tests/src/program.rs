@@ -204,7 +204,11 @@ impl Process {
         Err(Error::Ended(self.child.wait().await?))
     }
 
-    fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    /// How it has ended, where it has.
+    ///
+    /// # Errors
+    /// Where the system does not tell.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
@@ -226,6 +230,22 @@ impl Process {
     pub async fn gone(&mut self) -> Result<(), Error> {
         self.child.wait().await?;
         Ok(())
+    }
+
+    /// Stops it where it is, until [`Process::resume`]. Its sockets stay open.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn suspend(&self) -> Result<(), Error> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn resume(&self) -> Result<(), Error> {
+        self.signal(Signal::CONT)
     }
 
     /// Asks it to end, and waits until it has ended well.

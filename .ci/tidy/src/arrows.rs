@@ -1,7 +1,7 @@
 //! Which crate of the workspace may use which.
 //!
 //! ```text
-//! streams <- eventlog <- shell <- standalone <- services <- quickstart, e2e-tests
+//! streams <- eventlog <- shell <- standalone <- services <- quickstart, e2e-tests <- chaos
 //!    ^----------'-------- sim, eventlog-kafka
 //!    '------ events <--------------'
 //!               '----- invariants <----- e2e-tests
@@ -65,8 +65,9 @@ fn may_use(from: &str, to: &str, for_tests: bool) -> bool {
     let is_service = |name| SERVICES.contains(&name);
     match from {
         _ if from == to => for_tests,
-        "e2e-tests" => to != "tidy",
-        _ if matches!(to, "e2e-tests" | "tidy" | "quickstart") => false,
+        "chaos" => to != "tidy",
+        "e2e-tests" => to != "tidy" && (to != "chaos" || for_tests),
+        _ if matches!(to, "chaos" | "e2e-tests" | "tidy" | "quickstart") => false,
         "quickstart" => true,
         _ if is_service(to) => false,
         "orders-read-model" => matches!(to, "streams" | "eventlog" | "events" | "shell"),
@@ -109,7 +110,7 @@ mod tests {
             "quickstart",
         ];
         let mut all = packages.to_vec();
-        for name in names.into_iter().chain(SERVICES).chain(["e2e-tests"]) {
+        for name in names.into_iter().chain(SERVICES).chain(["e2e-tests", "chaos"]) {
             if all.iter().all(|package| package.name != name) {
                 all.push(package(name, &[]));
             }
@@ -170,6 +171,7 @@ mod tests {
             ("orders-read-model", "orders-service"),
             ("fraud-service", "orders-read-model"),
             ("quickstart", "e2e-tests"),
+            ("e2e-tests", "chaos"),
             ("tidy", "streams"),
             ("streams", "streams"),
             ("streams", "tokio"),

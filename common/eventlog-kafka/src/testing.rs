@@ -78,7 +78,7 @@ impl Broker {
     ///
     /// # Errors
     /// Why there is none: no engine for containers, most of all.
-    fn start_one() -> Result<Broker, String> {
+    pub fn start_one() -> Result<Broker, String> {
         // On a thread of its own, since it blocks on a runtime of its own.
         let started = std::thread::spawn(Container::start).join();
         let (container, port) = started.map_err(|_| "the start panicked".to_owned())??;
@@ -100,7 +100,17 @@ impl Broker {
     /// # Errors
     /// Where it is in no container, or the engine does not do it.
     pub fn kill(&self) -> io::Result<()> {
-        self.engine("kill")
+        self.engine(&["kill"], &[])
+    }
+
+    /// Asks it to end in order, and waits until it has.
+    ///
+    /// # Errors
+    /// As [`Broker::kill`].
+    pub fn stop(&self) -> io::Result<()> {
+        // What the engine itself would ask is a shell, which does not tell the broker.
+        self.engine(&["exec"], &["pkill", "-TERM", "java"])?;
+        self.engine(&["wait"], &[])
     }
 
     /// Starts it again, and does not wait until it can be reached.
@@ -108,7 +118,7 @@ impl Broker {
     /// # Errors
     /// As [`Broker::kill`].
     pub fn start(&self) -> io::Result<()> {
-        self.engine("start")
+        self.engine(&["start"], &[])
     }
 
     /// Stops all of its threads where they are, until [`Broker::resume`].
@@ -116,7 +126,7 @@ impl Broker {
     /// # Errors
     /// As [`Broker::kill`].
     pub fn suspend(&self) -> io::Result<()> {
-        self.engine("pause")
+        self.engine(&["pause"], &[])
     }
 
     /// Lets it go on.
@@ -124,7 +134,7 @@ impl Broker {
     /// # Errors
     /// As [`Broker::kill`].
     pub fn resume(&self) -> io::Result<()> {
-        self.engine("unpause")
+        self.engine(&["unpause"], &[])
     }
 
     /// The partitions, of any topic, in which a transaction holds back those who read committed
@@ -154,11 +164,12 @@ impl Broker {
         Ok(undecided)
     }
 
-    fn engine(&self, verb: &str) -> io::Result<()> {
+    /// Runs a command of the engine on the container.
+    fn engine(&self, verb: &[&str], then: &[&str]) -> io::Result<()> {
         let container = self.container.as_ref();
         let id = container.map(|container| container.id.as_str());
         let id = id.ok_or_else(|| io::Error::other("the broker is in no container of ours"))?;
-        let output = Command::new("docker").args([verb, id]).output()?;
+        let output = Command::new("docker").args(verb).arg(id).args(then).output()?;
         if output.status.success() {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! What becomes of the services when the broker goes away, and when it comes.
 
-use crate::cluster::Instance;
+use chaos::cluster::Instance;
 use e2e_tests::routes::Service;
 use hyper::Method;
 

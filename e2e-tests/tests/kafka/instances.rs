@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::Instance;
+use chaos::cluster::Instance;
 use e2e_tests::routes::Service;
 use fastrand::Rng;
 use hyper::Method;

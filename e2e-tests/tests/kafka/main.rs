@@ -6,7 +6,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod broker;
-mod cluster;
 mod instances;
 mod rest_api;
 mod stage;

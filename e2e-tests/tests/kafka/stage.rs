@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::cluster::{Cluster, Instance};
 use bytes::Bytes;
+use chaos::cluster::{Cluster, Instance};
 use e2e_tests::crowd::{Crowd, Outcome};
 use e2e_tests::http_client::{Answer, Client, Error, Target};
 use e2e_tests::program;

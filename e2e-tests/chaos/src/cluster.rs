@@ -6,9 +6,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fmt, fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    process::ExitStatus,
 };
 
 use eventlog_kafka::{KafkaLog, Settings};
@@ -22,22 +23,28 @@ use e2e_tests::{
 };
 
 /// How many partitions each topic has.
-pub(crate) const PARTITIONS: u32 = 6;
+pub const PARTITIONS: u32 = 6;
 /// So many of an instance's last words are shown where a test fails.
 const LAST_WORDS: usize = 40;
 
 /// An instance of a service, running or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Instance {
+pub struct Instance {
     /// The service.
     pub service: Service,
     /// Which of its instances.
     pub number: u32,
 }
 
+impl fmt::Display for Instance {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.service.program(), self.number)
+    }
+}
+
 /// Services on a broker.
 #[derive(Debug)]
-pub(crate) struct Cluster {
+pub struct Cluster {
     programs: PathBuf,
     servers: String,
     directory: TempDir,
@@ -50,7 +57,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error::Io`].
-    pub(crate) fn new(programs: &Path, servers: &str) -> Result<Self, program::Error> {
+    pub fn new(programs: &Path, servers: &str) -> Result<Self, program::Error> {
         Ok(Cluster {
             programs: programs.to_owned(),
             servers: servers.to_owned(),
@@ -62,13 +69,13 @@ impl Cluster {
 
     /// Where its instances are, as far as they are expected to answer.
     #[must_use]
-    pub(crate) fn up(&self) -> watch::Receiver<Option<Routes>> {
+    pub fn up(&self) -> watch::Receiver<Option<Routes>> {
         self.up.subscribe()
     }
 
     /// Where its instances are.
     #[must_use]
-    pub(crate) fn routes(&self) -> Routes {
+    pub fn routes(&self) -> Routes {
         self.up.borrow().clone().unwrap_or_default()
     }
 
@@ -76,7 +83,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`].
-    pub(crate) async fn start(&mut self, instances: &[Instance]) -> Result<(), program::Error> {
+    pub async fn start(&mut self, instances: &[Instance]) -> Result<(), program::Error> {
         for instance in instances {
             self.launch(*instance)?;
         }
@@ -90,7 +97,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`].
-    pub(crate) async fn start_each(&mut self, count: u32) -> Result<(), program::Error> {
+    pub async fn start_each(&mut self, count: u32) -> Result<(), program::Error> {
         let instances = |service| (0..count).map(move |number| Instance { service, number });
         let all: Vec<Instance> = Service::ALL.into_iter().flat_map(instances).collect();
         self.start(&all).await
@@ -100,7 +107,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error::NotStarted`].
-    pub(crate) fn launch(&mut self, instance: Instance) -> Result<(), program::Error> {
+    pub fn launch(&mut self, instance: Instance) -> Result<(), program::Error> {
         let process = self.program(instance).start()?;
         self.running.insert(instance, process);
         Ok(())
@@ -110,7 +117,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`].
-    pub(crate) async fn listening(&mut self, instance: Instance) -> Result<(), program::Error> {
+    pub async fn listening(&mut self, instance: Instance) -> Result<(), program::Error> {
         self.process(instance)?.listening().await?;
         self.announce();
         Ok(())
@@ -120,7 +127,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`].
-    pub(crate) async fn ready(&mut self, instance: Instance) -> Result<(), program::Error> {
+    pub async fn ready(&mut self, instance: Instance) -> Result<(), program::Error> {
         self.process(instance)?.ready().await?;
         self.announce();
         Ok(())
@@ -131,7 +138,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`].
-    pub(crate) async fn kill(&mut self, instance: Instance) -> Result<(), program::Error> {
+    pub async fn kill(&mut self, instance: Instance) -> Result<(), program::Error> {
         let mut process = self.take(instance)?;
         process.kill()?;
         self.announce();
@@ -142,7 +149,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`].
-    pub(crate) async fn end(&mut self, instance: Instance) -> Result<(), program::Error> {
+    pub async fn end(&mut self, instance: Instance) -> Result<(), program::Error> {
         let process = self.take(instance)?;
         self.announce();
         process.end().await
@@ -152,7 +159,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error`] of the first that does not end well.
-    pub(crate) async fn end_all(&mut self) -> Result<(), program::Error> {
+    pub async fn end_all(&mut self) -> Result<(), program::Error> {
         while let Some(instance) = self.running.keys().next().copied() {
             self.end(instance).await?;
         }
@@ -163,23 +170,46 @@ impl Cluster {
     ///
     /// # Errors
     /// [`program::Error::Io`] where it does not run.
-    pub(crate) fn process(&mut self, instance: Instance) -> Result<&mut Process, program::Error> {
+    pub fn process(&mut self, instance: Instance) -> Result<&mut Process, program::Error> {
         self.running.get_mut(&instance).ok_or_else(|| not_running(instance))
+    }
+
+    /// An instance that has ended although nobody asked it to, and how, where there is one.
+    ///
+    /// # Errors
+    /// [`program::Error::Io`].
+    pub fn ended(&mut self) -> Result<Option<(Instance, ExitStatus)>, program::Error> {
+        for (instance, process) in &mut self.running {
+            if let Some(status) = process.ended()? {
+                return Ok(Some((*instance, status)));
+            }
+        }
+        Ok(None)
     }
 
     /// Removes all that an instance, which does not run, has on disk.
     ///
     /// # Errors
     /// [`program::Error::Io`].
-    pub(crate) fn lose_state(&self, instance: Instance) -> Result<(), program::Error> {
-        Ok(fs::remove_dir_all(self.state_dir(instance))?)
+    pub fn lose_state(&self, instance: Instance) -> Result<(), program::Error> {
+        match fs::remove_dir_all(self.state_dir(instance)) {
+            // It did not live long enough to have any.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => Ok(removed?),
+        }
+    }
+
+    /// Keeps what instances have on disk, and their words, when it is gone itself, and says where.
+    pub fn keep(&mut self) -> &Path {
+        self.directory.disable_cleanup(true);
+        self.directory.path()
     }
 
     /// The log under the cluster, for reading. Blocks until the broker is reached.
     ///
     /// # Errors
     /// [`eventlog_kafka::Error`].
-    pub(crate) fn log(&self) -> Result<KafkaLog, eventlog_kafka::Error> {
+    pub fn log(&self) -> Result<KafkaLog, eventlog_kafka::Error> {
         let directory = self.directory.path().join("reader");
         let mut settings = Settings::new(&self.servers, PARTITIONS, directory);
         // It goes from one partition to the next: waiting for more of one holds up all others.
@@ -255,6 +285,6 @@ impl Drop for Cluster {
     }
 }
 
-fn not_running(Instance { service, number }: Instance) -> program::Error {
-    io::Error::other(format!("{} {number} does not run", service.program())).into()
+fn not_running(instance: Instance) -> program::Error {
+    io::Error::other(format!("{instance} does not run")).into()
 }
