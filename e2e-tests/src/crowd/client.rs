@@ -25,6 +25,9 @@ const WAIT_GRACE: Duration = Duration::from_millis(500);
 /// The longest wait for an order to settle.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// So often an order is waited for in the end.
+const LAST_WAITS_MAX: u32 = 4;
+
 /// A client of the shop.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -68,7 +71,7 @@ impl Client {
         self.patience = PATIENCE;
         self.caller = self.caller.with_patience(PATIENCE);
         for id in std::mem::take(&mut self.open) {
-            let done = self.wait_until_settled(&id).await.map(drop);
+            let done = self.see_settled(&id).await;
             self.note(done);
         }
     }
@@ -156,6 +159,16 @@ impl Client {
             409 => Ok(()),
             _ => self.shown(id, floor, &call, &answer).map(drop),
         }
+    }
+
+    /// Waits for the order for longer than the servers take to be well again.
+    async fn see_settled(&mut self, id: &OrderId) -> Result<(), Finding> {
+        for _ in 0..LAST_WAITS_MAX {
+            if self.wait_until_settled(id).await?.is_some() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The state in which it settled; `None` where it is not there, or did not settle in time.
