@@ -17,6 +17,11 @@ pub(crate) struct Overlay {
 }
 
 impl Overlay {
+    /// Whether nothing is changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stores.is_empty()
+    }
+
     /// Sets a key to a value, or deletes it.
     pub(crate) fn set(&mut self, store: StoreName, key: Bytes, value: Option<Bytes>) {
         self.stores.entry(store).or_default().insert(key, value);

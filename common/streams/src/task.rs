@@ -49,6 +49,8 @@ pub struct Task {
     inputs: Vec<Input>,
     ticks: u64,
     batch: Option<Batch>,
+    /// What was taken, meant nothing, and is before no committed position yet.
+    passed_over: Vec<ConsumedRecord>,
 }
 
 /// One source of the task.
@@ -113,7 +115,8 @@ impl Task {
             })
             .collect();
         let ticks = task_state::read_ticks(state, partition)?;
-        Ok(Task { topology, partition, partitions, inputs, ticks, batch: None })
+        let (batch, passed_over) = (None, Vec::new());
+        Ok(Task { topology, partition, partitions, inputs, ticks, batch, passed_over })
     }
 
     /// Its partition.
@@ -379,11 +382,13 @@ impl Task {
         self.batch.as_ref().map_or((0, 0), |batch| (batch.taken.len(), batch.input_bytes))
     }
 
-    /// What the open batch has taken, for a driver that keeps a record of it.
+    /// What the open batch has taken, and what was passed over before it, for a driver that keeps a
+    /// record of it.
     pub fn batch_inputs(&self) -> BatchInputs {
         let Some(batch) = &self.batch else { return BatchInputs::default() };
+        let taken = batch.taken.iter().map(|(_, record)| record);
         BatchInputs {
-            records: batch.taken.iter().map(|(_, record)| record.clone()).collect(),
+            records: self.passed_over.iter().chain(taken).cloned().collect(),
             ticks: self.ticks - batch.ticks_before,
         }
     }
@@ -400,9 +405,32 @@ impl Task {
         })
     }
 
-    /// Closes the open batch: it holds.
+    /// Closes the open batch, if it only passed over events that mean nothing to the task: what it
+    /// has taken can be taken again with the same result, so there is nothing to commit yet. The
+    /// next commit has the positions. Requests are never passed over: somebody may wait for theirs.
+    pub fn pass_over(&mut self) -> bool {
+        let is_event = |(index, _): &(usize, ConsumedRecord)| {
+            let trigger = &self.topology.streams()[*index].trigger;
+            matches!(trigger, Trigger::Stream { origin: Origin::Internal, .. })
+        };
+        let is_passed_over = |batch: &mut Batch| {
+            let has_effect = !batch.outputs.is_empty() || !batch.overlay.is_empty();
+            !has_effect && !batch.taken.is_empty() && batch.taken.iter().all(is_event)
+        };
+        let Some(batch) = self.batch.take_if(is_passed_over) else { return false };
+        self.passed_over.extend(batch.taken.into_iter().map(|(_, record)| record));
+        true
+    }
+
+    /// How many records were passed over since the last commit.
+    pub fn passed_over(&self) -> usize {
+        self.passed_over.len()
+    }
+
+    /// Closes the open batch: it holds, with the positions after all that was taken.
     pub fn committed_batch(&mut self) {
         self.batch = None;
+        self.passed_over.clear();
     }
 
     /// Gives the open batch up: its records are taken again.

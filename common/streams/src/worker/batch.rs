@@ -1,7 +1,8 @@
 //! Batches: how much is taken before a commit, and what follows the commit.
 
-use super::{RETRY_MS, Slot, Worker};
-use crate::commit::{CommitOutcome, StoreChange};
+use super::life::Running;
+use super::{Outstanding, RETRY_MS, Slot, Worker, is_ahead};
+use crate::commit::{CommitBatch, CommitOutcome, StoreChange};
 use crate::error::Error;
 use crate::record::{Offset, Partition};
 use crate::state::StateReader;
@@ -15,6 +16,11 @@ const BATCH_RECORDS_MAX: usize = 2_000;
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// or after this long, in milliseconds; and of course when there is nothing left to take.
 const BATCH_MS_MAX: u64 = 100;
+/// Positions behind events that were passed over are committed after this long, in milliseconds,
+/// where nothing else was,
+const POSITIONS_MS_MAX: u64 = 1_000;
+/// or after so many of them.
+const PASSED_OVER_RECORDS_MAX: usize = 2_000;
 /// How many records a task takes between two looks at the clock.
 const PIECE_RECORDS: usize = 128;
 
@@ -29,15 +35,15 @@ impl Worker {
             return Ok(None);
         }
         if self.take_ticks(now, state)? {
-            return Ok(self.commit_step());
+            return Ok(self.commit_step(now));
         }
         let began_at = *self.batch_began_at.get_or_insert(now);
         let more = self.process_piece(state)?;
         let full = self.batch_is_full() || now.millis_since(began_at) >= BATCH_MS_MAX;
         if more && !full {
-            return Ok(Some(self.say(super::Outstanding::Continue, Step::Continue)));
+            return Ok(Some(self.say(Outstanding::Continue, Step::Continue)));
         }
-        Ok(self.commit_step())
+        Ok(self.commit_step(now))
     }
 
     /// Gives each task its tick that has come so far. A tick is a batch of its own.
@@ -87,6 +93,39 @@ impl Worker {
         records >= BATCH_RECORDS_MAX || bytes >= BATCH_BYTES_MAX
     }
 
+    /// The commit of all that the open batches come to, if there is anything.
+    fn commit_step(&mut self, now: Timestamp) -> Option<Step> {
+        let mut batch = CommitBatch::default();
+        let mut changes = Vec::new();
+        for (partition, slot) in &mut self.slots {
+            let Slot::Running(running) = slot else { continue };
+            running.pass_over(now);
+            let Some(mut commit) = running.task.prepare_commit() else { continue };
+            if self.backing == StateBacking::Changelog {
+                commit.changes.push(crate::task_state::offsets(&commit.offsets));
+            }
+            let wanted =
+                self.backing == StateBacking::Changelog || self.queries.has_parked(*partition);
+            let kept = if wanted { commit.changes.clone() } else { Vec::new() };
+            changes.push((*partition, kept));
+            batch.tasks.push(commit);
+        }
+        self.batch_began_at = None;
+        if batch.tasks.is_empty() {
+            return None;
+        }
+        Some(self.say(Outstanding::Commit(changes), Step::Commit(batch)))
+    }
+
+    /// When positions are to be committed that no commit had since.
+    pub(super) fn positions_due_at(&self) -> Option<Timestamp> {
+        let since = self.slots.values().filter_map(|slot| match slot {
+            Slot::Running(running) => running.passed_over_since,
+            _ => None,
+        });
+        since.min().map(|since| since + POSITIONS_MS_MAX)
+    }
+
     pub(super) fn commit_ended(
         &mut self,
         changes: Vec<(Partition, Vec<StoreChange>)>,
@@ -131,6 +170,7 @@ impl Worker {
     ) {
         let Some(Slot::Running(running)) = self.slots.get_mut(&partition) else { return };
         running.position = self.seen;
+        running.passed_over_since = None;
         // What it has changed may be something to wait for: the next tick looks.
         running.wants_tick |= running.task.has_timers();
         match self.backing {
@@ -154,5 +194,20 @@ impl Worker {
             }
         }
         Ok(())
+    }
+}
+
+impl Running {
+    /// Closes the open batch where nothing needs to be committed for it, and opens one where
+    /// positions have waited for long enough.
+    fn pass_over(&mut self, now: Timestamp) {
+        let is_due = |since| !is_ahead(now, since + POSITIONS_MS_MAX, POSITIONS_MS_MAX);
+        if self.task.pass_over() {
+            self.passed_over_since.get_or_insert(now);
+        }
+        let is_full = self.task.passed_over() >= PASSED_OVER_RECORDS_MAX;
+        if is_full || self.passed_over_since.is_some_and(is_due) {
+            self.task.begin_batch();
+        }
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Running {
     pub(super) marker_follows: bool,
     /// A query's look-up showed more in the changelog than the task knows.
     pub(super) changelog_gap: bool,
+    /// Since when it has taken events that meant nothing to it and that no commit had since.
+    pub(super) passed_over_since: Option<Timestamp>,
     /// The position of its last commit.
     pub(super) position: CommitPosition,
     /// Its timers may have something to wait for.
@@ -275,6 +277,7 @@ impl Worker {
             changelog,
             marker_follows: false,
             changelog_gap: false,
+            passed_over_since: None,
             position: self.seen,
             wants_tick,
             tick_after: None,

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! While running: Fetch, process (in pieces, with `Continue` between them), Commit as soon as the
-//! input at hand is drained or the batch is full, and only then answers.
+//! input at hand is drained or the batch is full, and only then answers. Events that mean nothing
+//! to the task wait for the next commit.
 
 mod batch;
 mod life;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::commit::{CommitBatch, CommitPosition, StoreChange};
+use crate::commit::{CommitPosition, StoreChange};
 use crate::error::Error;
 use crate::query::{Answer, Queries, Query, QueryId};
 use crate::record::{Offset, Partition, TopicName, TopicPartition};
@@ -336,7 +337,13 @@ impl Worker {
         // Nobody is woken for markers, and the end of a table may lie behind one.
         let is_reading = matches!(self.catch_up, CatchUp::Reading { .. });
         let fetch_at = is_reading.then(|| now + TABLES_PAUSE_MS);
-        let until = [tick_at, self.queries.next_deadline(), self.start_retry_at, fetch_at];
+        let until = [
+            tick_at,
+            self.queries.next_deadline(),
+            self.start_retry_at,
+            fetch_at,
+            self.positions_due_at(),
+        ];
         let until = until.into_iter().flatten().min();
         self.say(Outstanding::Wait, Step::Wait(until.map(|until| until.max(now))))
     }
@@ -457,28 +464,6 @@ impl Worker {
             running.task.advance(source.topic, position);
             self.queries.touch(source.partition);
         }
-    }
-
-    fn commit_step(&mut self) -> Option<Step> {
-        let mut batch = CommitBatch::default();
-        let mut changes = Vec::new();
-        for (partition, slot) in &mut self.slots {
-            let Slot::Running(running) = slot else { continue };
-            let Some(mut commit) = running.task.prepare_commit() else { continue };
-            if self.backing == StateBacking::Changelog {
-                commit.changes.push(crate::task_state::offsets(&commit.offsets));
-            }
-            let wanted =
-                self.backing == StateBacking::Changelog || self.queries.has_parked(*partition);
-            let kept = if wanted { commit.changes.clone() } else { Vec::new() };
-            changes.push((*partition, kept));
-            batch.tasks.push(commit);
-        }
-        self.batch_began_at = None;
-        if batch.tasks.is_empty() {
-            return None;
-        }
-        Some(self.say(Outstanding::Commit(changes), Step::Commit(batch)))
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) const VISITS: Topic<Name, u64> = Topic::new("visits");
 pub(crate) const REMINDERS: Topic<Name, u64> = Topic::new("reminders");
 /// A table.
 pub(crate) const GUESTS: Topic<Name, u64> = Topic::new("guests");
+/// Events, most of which mean nothing to the task, and requests that mean nothing to it.
+pub(crate) const NEWS: Topic<Name, u64> = Topic::new("news");
+pub(crate) const QUESTIONS: Topic<Name, u64> = Topic::new("questions");
 const DEAD_LETTERS: TopicName = TopicName::new("dead-letters");
 /// Visits of which a reminder is to come with the next tick.
 const OPEN: Store<Name, u64> = Store::new("open");
@@ -72,6 +75,19 @@ fn remind(context: &mut Context<'_>, _: Tick) -> Result<(), ProcessError> {
     Ok(())
 }
 
+/// What becomes of an event by its value: it changes a store, makes a record, or means nothing.
+fn take_news(context: &mut Context<'_>, news: Record<Name, u64>) -> Result<(), ProcessError> {
+    match news.value {
+        2 => context.put(&OPEN, &news.key, &news.value),
+        3 => context.forward(&REMINDERS, &news.key, &news.value),
+        _ => Ok(()),
+    }
+}
+
+fn pass_over(_: &mut Context<'_>, _: Record<Name, u64>) -> Result<(), ProcessError> {
+    Ok(())
+}
+
 fn topology() -> TopologyBuilder {
     TopologyBuilder::new("visits-service", DEAD_LETTERS)
         .requests(&VISITS, "take-visit", take_visit)
@@ -97,6 +113,18 @@ impl Script {
     /// The same on a log with its state in it, for a service that reads a table.
     pub(crate) fn with_table() -> Self {
         Script::of(topology().table(&GUESTS), StateBacking::Log)
+    }
+
+    /// A worker whose task runs, on a log with its state in it, and takes records that mean nothing
+    /// to it, too.
+    pub(crate) fn with_news() -> Self {
+        let topology = topology().stream(&NEWS, "take-news", take_news);
+        let topology = topology.with_store(&OPEN).to(&REMINDERS);
+        let topology = topology.requests(&QUESTIONS, "take-question", pass_over);
+        let mut script = Script::of(topology, StateBacking::Log);
+        script.open();
+        script.load_positions(TaskPositions::default());
+        script
     }
 
     fn of(topology: TopologyBuilder, backing: StateBacking) -> Self {
@@ -188,7 +216,7 @@ impl Script {
         self.commit(&batch);
     }
 
-    fn commit(&mut self, batch: &CommitBatch) {
+    pub(crate) fn commit(&mut self, batch: &CommitBatch) {
         batch.tasks.iter().for_each(|commit| self.state.apply(commit));
         let (position, changelog_ends) = (CommitPosition(1), Vec::new());
         let outcome = CommitOutcome::Committed { position, changelog_ends };
