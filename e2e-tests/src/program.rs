@@ -67,7 +67,8 @@ pub enum Error {
 /// [`Error::NotBuilt`].
 pub fn build(names: &[&str]) -> Result<PathBuf, Error> {
     let mut build = cargo("build")?;
-    build.arg("--quiet").args(names.iter().flat_map(|name| ["--bin", name]));
+    // With tests, since these decide which features the crates below have.
+    build.args(["--quiet", "--tests"]).args(names.iter().flat_map(|name| ["--bin", name]));
     let status = build.status()?;
     if status.success() { Ok(directories()?.0) } else { Err(Error::NotBuilt(status)) }
 }
