@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use events::topics::{self, FRAUD_SERVICE};
 use fraud_service::topology;
 use standalone::Service;
+use utoipa_axum::router::OpenApiRouter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
     let service = topology().map(|topology| Service {
         topology,
         topics: topics::ALL.to_vec(),
-        api: Box::new(|_, _| Ok(axum::Router::new())),
+        api: Box::new(|_, _| Ok(OpenApiRouter::new())),
         awaited: |_| None,
     });
     standalone::main(FRAUD_SERVICE, ABOUT, service)

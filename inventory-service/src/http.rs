@@ -5,10 +5,8 @@ mod stock;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
 use bytes::Bytes;
 use events::ids::{ProductId, RequestId};
 use events::stock::ProductRequest;
@@ -16,15 +14,17 @@ use events::topics::PRODUCT_REQUESTS;
 use shell::problem::ApiError;
 use shell::requests::Requests;
 use shell::{Appended, ServiceError, ServiceHandle, json, unique};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// The routes of products and their stock.
-pub fn router(service: ServiceHandle) -> Router {
+pub fn router(service: ServiceHandle) -> OpenApiRouter {
     let requests = Requests::new(service, PRODUCT_REQUESTS);
-    Router::new()
-        .route("/v1/products", get(products::page))
-        .route("/v1/products/{id}", get(products::product).put(products::put))
-        .route("/v1/products/{id}/stock", get(stock::level))
-        .route("/v1/products/{id}/stock-adjustments", post(stock::adjust))
+    OpenApiRouter::new()
+        .routes(routes!(products::page))
+        .routes(routes!(products::product, products::put))
+        .routes(routes!(stock::level))
+        .routes(routes!(stock::adjust))
         .with_state(Arc::new(Products { requests }))
 }
 

@@ -218,7 +218,7 @@ async fn measure(orders: u64) -> Result<(), Box<dyn Error>> {
         model.events(),
         bytes / orders
     )?;
-    let routes = http::router(model.clone(), Admission::new(Limits::default()));
+    let routes = http::router(model.clone(), Admission::new(Limits::default())).into();
     let cursor = format!("cursor={}", half_way(&log, &routes).await?);
     for (name, query) in [
         ("newest", ""),

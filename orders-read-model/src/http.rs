@@ -1,19 +1,21 @@
 //! The routes that need nothing but the read model: the list of orders, and the events of all.
 
-use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
 use events::Timestamp;
 use events::ids::CustomerId;
-use events::order::OrderState;
+use events::order::{Order, OrderState};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shell::admission::Admission;
+use shell::openapi::responses::BadQuery;
 use shell::params::Query;
 use shell::problem::ApiError;
 use shell::{json, page};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::cursor::Cursor;
 use crate::model::ReadModel;
@@ -21,10 +23,10 @@ use crate::query::{Filter, Listed};
 use crate::stream;
 
 /// The routes of the read model.
-pub fn router(model: ReadModel, admission: Admission) -> Router {
-    Router::new()
-        .route("/v1/orders", get(list))
-        .route("/v1/order-events", get(stream::of_all))
+pub fn router(model: ReadModel, admission: Admission) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(stream::of_all))
         .with_state(Routes { model, admission })
 }
 
@@ -38,7 +40,60 @@ pub(crate) struct Routes {
 const PARAMETERS: [&str; 6] =
     ["customerId", "state", "placedAfter", "placedBefore", "limit", "cursor"];
 
-/// `GET /v1/orders`.
+/// A page of the list of orders, newest first.
+///
+/// What was placed or changed a moment ago may still be missing. An order that is placed while a
+/// client goes from page to page moves no other from its place.
+#[utoipa::path(
+    get,
+    path = "/v1/orders",
+    tag = "Orders",
+    operation_id = "orders",
+    params(
+        (
+            "customerId" = Option<CustomerId>,
+            Query,
+            description = "Only orders of this customer.",
+            example = "c-1",
+        ),
+        (
+            "state" = inline(Option<OrderState>),
+            Query,
+            description = "Only orders that are in this state.",
+            example = "FAILED",
+        ),
+        (
+            "placedAfter" = Option<String>,
+            Query,
+            description = "Only orders placed after this time (RFC 3339); the `+` of an offset \
+                is written `%2B`.",
+            format = DateTime,
+            example = "2026-01-02T03:04:05.678Z",
+        ),
+        (
+            "placedBefore" = Option<String>,
+            Query,
+            description = "Only orders placed before this time.",
+            format = DateTime,
+            example = "2100-01-01T00:00:00Z",
+        ),
+        (
+            "limit" = Option<u32>,
+            Query,
+            description = "How many there are on a page, 50 where it is left out.",
+            minimum = 1,
+            maximum = 200,
+            example = 50,
+        ),
+        (
+            "cursor" = Option<String>,
+            Query,
+            description = "The `nextCursor` of the page before.",
+            example = "MTc2NzMyMzA0NTY3OCBvLTE",
+        ),
+    ),
+    responses((status = 200, description = "The page.", body = Page), BadQuery),
+)]
 async fn list(
     State(Routes { model, .. }): State<Routes>,
     RawQuery(query): RawQuery,
@@ -61,10 +116,16 @@ async fn list(
     Ok(json::answer(StatusCode::OK, &Page { orders, next_cursor }))
 }
 
-#[derive(Serialize)]
+/// A page of the list of orders.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderPage)]
 #[serde(rename_all = "camelCase")]
 struct Page {
+    /// Orders, newest first.
+    #[schema(value_type = Vec<Order>)]
     orders: Vec<Box<RawValue>>,
+    /// The `cursor` of the next page; not there on the last.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }

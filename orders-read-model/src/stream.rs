@@ -22,6 +22,7 @@ use events::order::OrderState;
 use futures_util::stream::{Stream, StreamExt, once, unfold};
 use serde::Deserialize;
 use shell::admission::{Admission, OpenStream};
+use shell::openapi::responses::BadQuery;
 use shell::params::Query;
 use shell::problem::{ApiError, Place, Violation};
 use streams::{Offset, Partition};
@@ -60,7 +61,50 @@ pub fn last_event_id<T>(
     Ok(Some(id.map_err(violation)?))
 }
 
-/// `GET /v1/order-events`: those of all orders, from now on or from where the reader left off.
+/// The events of all orders as they happen.
+///
+/// Server-Sent Events, from now on or from where a reader left off. `event` is what happened, as in
+/// `OrderValidated`; `data` is the order after it. `id` says how far the stream has come: the last
+/// event of each partition, as `0:4,3:17`; `-` is before them all. The first message has an `id`
+/// and nothing else. A browser's `EventSource` sends the last `id` when it comes back, and misses
+/// and repeats nothing. Events of one order come in order.
+///
+/// A reader that is too slow gets `dropped` as the last event: its `data` is
+/// `{"reason": "...", "lastEventId": "..."}`, and the stream goes on from there when it is asked
+/// for again. A line `: still here` comes every 15 s in which nothing happens.
+#[utoipa::path(
+    get,
+    path = "/v1/order-events",
+    tag = "Events",
+    operation_id = "allEvents",
+    params(
+        (
+            "Last-Event-ID" = Option<String>,
+            Header,
+            description = "The `id` up to which the reader has the events. Where it is there, \
+                `lastEventId` is not looked at.",
+            pattern = "^(-|[0-9]+:[0-9]+(,[0-9]+:[0-9]+)*)$",
+            example = "-",
+        ),
+        (
+            "lastEventId" = Option<String>,
+            Query,
+            description = "The same for readers that cannot set a header.",
+            pattern = "^(-|[0-9]+:[0-9]+(,[0-9]+:[0-9]+)*)$",
+            example = "-",
+        ),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The events, without an end.",
+            body = String,
+            content_type = "text/event-stream",
+            example = "id: 0:4,3:17\nevent: OrderCreated\ndata: {\"id\":\"o-1\",\"version\":1}\n\n",
+        ),
+        BadQuery,
+    ),
+)]
 pub(crate) async fn of_all(
     State(Routes { model, admission }): State<Routes>,
     headers: HeaderMap,

@@ -8,11 +8,9 @@ mod stored;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::header::{ETAG, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use axum::routing::{get, post};
 use bytes::Bytes;
 use events::ids::{OrderId, RequestId};
 use events::order_request::OrderRequest;
@@ -22,23 +20,29 @@ use shell::admission::Admission;
 use shell::problem::ApiError;
 use shell::requests::{Requests, entry};
 use shell::{Appended, ServiceError, ServiceHandle, etag, json, unique};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::topology::ORDERS;
 pub use read::awaited;
 use stored::StoredOrder;
 
 /// The routes of orders.
-pub fn router(service: ServiceHandle, admission: Admission, read_model: ReadModel) -> Router {
+pub fn router(
+    service: ServiceHandle,
+    admission: Admission,
+    read_model: ReadModel,
+) -> OpenApiRouter {
     let lists = orders_read_model::http::router(read_model.clone(), admission.clone());
     let requests = Requests::new(service, ORDER_REQUESTS);
-    Router::new()
-        .route("/v1/orders", post(place::place))
-        .route("/v1/orders/{id}", get(read::order))
-        .route("/v1/orders/{id}/validated", get(read::validated))
-        .route("/v1/orders/{id}/cancel", post(change::cancel))
-        .route("/v1/orders/{id}/ship", post(change::ship))
-        .route("/v1/orders/{id}/history", get(past::history))
-        .route("/v1/orders/{id}/events", get(past::events))
+    OpenApiRouter::new()
+        .routes(routes!(place::place))
+        .routes(routes!(read::order))
+        .routes(routes!(read::validated))
+        .routes(routes!(change::cancel))
+        .routes(routes!(change::ship))
+        .routes(routes!(past::history))
+        .routes(routes!(past::events))
         .with_state(Arc::new(Orders { requests, admission, read_model }))
         .merge(lists)
 }

@@ -6,10 +6,8 @@ mod payments;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
 use bytes::Bytes;
 use events::ids::{CustomerId, RequestId};
 use events::payment::CustomerRequest;
@@ -17,18 +15,20 @@ use events::topics::CUSTOMER_REQUESTS;
 use shell::problem::{ApiError, Place, Violation};
 use shell::requests::Requests;
 use shell::{Appended, ServiceError, ServiceHandle, json, unique};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::payment::Refusal;
 
 /// The routes of customers, their accounts, and payments.
-pub fn router(service: ServiceHandle) -> Router {
+pub fn router(service: ServiceHandle) -> OpenApiRouter {
     let requests = Requests::new(service, CUSTOMER_REQUESTS);
-    Router::new()
-        .route("/v1/customers", get(customers::page))
-        .route("/v1/customers/{id}", get(customers::customer).put(customers::put))
-        .route("/v1/customers/{id}/account", get(accounts::account))
-        .route("/v1/customers/{id}/deposits", post(accounts::deposit))
-        .route("/v1/payments/{order_id}", get(payments::payment))
+    OpenApiRouter::new()
+        .routes(routes!(customers::page))
+        .routes(routes!(customers::customer, customers::put))
+        .routes(routes!(accounts::account))
+        .routes(routes!(accounts::deposit))
+        .routes(routes!(payments::payment))
         .with_state(Arc::new(Customers { requests }))
 }
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use eventlog::EmbeddedLog;
 use events::topics;
 use orders_read_model::{Place, READ_MODEL_FILE, ReadModel};
@@ -17,6 +16,7 @@ use streams::{Topology, TopologyError};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::greeting::Greeting;
 use crate::sample::{self, Sample};
@@ -218,7 +218,7 @@ impl Services {
         Ok(read_model)
     }
 
-    fn api(&self, admission: &Admission, read_model: &ReadModel) -> Router {
+    fn api(&self, admission: &Admission, read_model: &ReadModel) -> OpenApiRouter {
         let read_model = read_model.clone();
         orders_service::http::router(self.orders.clone(), admission.clone(), read_model)
             .merge(inventory_service::http::router(self.inventory.clone()))
@@ -232,4 +232,36 @@ impl Services {
 /// [`eventlog::Error`] where the directory cannot be used, or another process uses it.
 pub fn open_log(data_dir: &Path, partitions: u32) -> Result<EmbeddedLog, eventlog::Error> {
     EmbeddedLog::open(data_dir, topics::ALL.to_vec(), partitions)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_route_is_described_and_every_description_has_its_route() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = open_log(directory.path(), 1).unwrap();
+        let topologies = topologies(Timeouts::DEFAULT).unwrap();
+        let (services, workers) = Workers::start(log, &topologies, WORKER_THREADS).unwrap();
+        let services = Services::of(services);
+        let place = Place::File(directory.path().join(READ_MODEL_FILE));
+        let read_model = ReadModel::start(services.orders.log(), &place, false).unwrap();
+        let admission = Admission::new(Limits::default());
+
+        let api = services.api(&admission, &read_model);
+        let (router, document) = api.split_for_parts();
+
+        // A router shows its paths in no other way.
+        let shown = format!("{router:?}");
+        let routes: BTreeSet<&str> =
+            shown.split('"').filter(|text| text.starts_with("/v1/")).collect();
+        let described: BTreeSet<&str> = document.paths.paths.keys().map(String::as_str).collect();
+        assert_eq!(routes, described);
+        assert!(routes.len() > 10, "{shown}");
+        read_model.stop().await;
+        workers.stop().await.unwrap();
+    }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use streams::{DecodeError, Key};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// The most characters an id has.
@@ -97,9 +98,17 @@ macro_rules! ids {
     ($($(#[$doc:meta])+ $name:ident;)+) => {$(
         $(#[$doc])+
         ///
-        /// 1 to 64 of `A-Za-z0-9._:-`, with at least one letter or digit. Cheap to clone.
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        /// 1 to 64 of `A-Za-z0-9._:-`, with at least one letter or digit.
+        #[derive(
+            Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+        )]
         #[serde(transparent)]
+        #[schema(
+            value_type = String,
+            min_length = 1,
+            max_length = 64,
+            pattern = "^[._:-]*[A-Za-z0-9][A-Za-z0-9._:-]*$",
+        )]
         pub struct $name(Text);
 
         impl $name {
@@ -158,8 +167,9 @@ ids! {
 
 /// One request as one client sent it. Who waits for an answer knows the answer by this id, and can
 /// tell whether what stands there now is its own work or that of an earlier request.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String, format = "uuid")]
 pub struct RequestId(Uuid);
 
 impl RequestId {

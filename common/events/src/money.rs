@@ -6,6 +6,7 @@ use std::str::FromStr;
 use rust_decimal::Decimal;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::quantity::Quantity;
 
@@ -43,7 +44,8 @@ fn quoted(text: &str) -> String {
 }
 
 /// A currency of ISO 4217, known by its three capital letters.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, pattern = "^[A-Z]{3}$")]
 pub struct Currency(iso_currency::Currency);
 
 impl Currency {
@@ -101,16 +103,15 @@ impl<'de> Deserialize<'de> for Currency {
     }
 }
 
-/// An amount of money whose currency is known from where it stands: 0 or more, with at most
-/// [`Amount::WHOLE_DIGITS_MAX`] digits before the point and [`Amount::DECIMALS_MAX`] after it.
-///
-/// It keeps the decimals it was written with: [`Amount::in_currency`] gives it those of its
-/// currency, and adding, taking away and multiplying keep them. Amounts that differ in their
-/// decimals alone are equal. As JSON it is a string and never a number, which many readers would
-/// round.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// An amount of money whose currency is known from where it stands: 0 or more, with at most 15
+/// digits before the point and 4 after it. As JSON it is a string and never a number, which many
+/// readers would round. Amounts that differ in their decimals alone are equal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, pattern = "^0*[0-9]{1,15}([.][0-9]{1,4}0*)?$")]
 pub struct Amount(Decimal);
 
+/// It keeps the decimals it was written with: [`Amount::in_currency`] gives it those of its
+/// currency, and adding, taking away and multiplying keep them.
 impl Amount {
     /// The most digits before the point. So no sum of two amounts, nor the price of any quantity,
     /// comes near the 28 digits that a decimal holds.
@@ -257,7 +258,7 @@ impl<'de> Deserialize<'de> for Amount {
 }
 
 /// An amount and its currency, for where it stands alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "UncheckedMoney")]
 pub struct Money {
     amount: Amount,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use streams::Timestamp;
+use utoipa::ToSchema;
 
 use crate::event::event_types;
 use crate::ids::{CustomerId, OrderId, ProductId};
@@ -12,7 +13,7 @@ use crate::quantity::Quantity;
 use crate::rfc3339;
 
 /// An order as it stands after its latest event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
     /// Its id.
@@ -27,7 +28,8 @@ pub struct Order {
     pub currency: Currency,
     /// What is ordered, in the order it was asked for; each product once.
     pub lines: Vec<Line>,
-    /// The sum of its lines; `None` where a price is unknown, or where the sum is no amount.
+    /// The sum of its lines; `null` where a price is unknown, or where the sum is no amount.
+    #[schema(required)]
     pub total: Option<Amount>,
     /// What the checks have said.
     pub checks: Checks,
@@ -35,15 +37,20 @@ pub struct Order {
     pub failures: Vec<Failure>,
     /// When it was asked for.
     #[serde(with = "rfc3339")]
+    #[schema(schema_with = rfc3339::schema)]
     pub placed_at: Timestamp,
     /// The time of its latest event.
     #[serde(with = "rfc3339")]
+    #[schema(schema_with = rfc3339::schema)]
     pub updated_at: Timestamp,
 }
 
 /// The number of an order's events so far: 1 when it is created, and 1 more with each change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(transparent)]
+#[schema(minimum = 1)]
 pub struct Version(pub u32);
 
 impl Version {
@@ -63,7 +70,9 @@ impl fmt::Display for Version {
 }
 
 /// How far an order came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OrderState {
     /// Accepted; its checks are under way.
@@ -132,19 +141,22 @@ impl fmt::Display for OrderState {
 }
 
 /// One product of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Line {
     /// The product.
     pub product_id: ProductId,
     /// How many pieces of it.
     pub quantity: Quantity,
-    /// The price of one: as it was asked for, or else the catalogue's; `None` where neither says.
+    /// The price of one: as it was asked for, or else the catalogue's; `null` where neither says.
+    #[schema(required)]
     pub unit_price: Option<Amount>,
 }
 
 /// What must hold before an order is paid for, and that it is paid for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Check {
     /// Customer and products are known, prices and currencies are right.
@@ -159,19 +171,19 @@ pub enum Check {
 }
 
 /// What each check has said of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub struct Checks {
-    /// See [`Check::OrderDetails`].
+    /// Customer and products are known, prices and currencies are right.
     pub order_details: CheckState,
-    /// See [`Check::Inventory`].
+    /// Every line is reserved.
     pub inventory: CheckState,
-    /// See [`Check::Fraud`].
+    /// The customer's recent spending is not out of the ordinary.
     pub fraud: CheckState,
 }
 
 /// What one check has said of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CheckState {
     /// Nothing yet.
@@ -183,7 +195,7 @@ pub enum CheckState {
 }
 
 /// One reason why an order failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
     /// The check that did not pass.
@@ -198,7 +210,9 @@ pub struct Failure {
 }
 
 /// Why a check did not pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Reason {
     /// No such customer.

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use crate::event::event_types;
 use crate::ids::{CustomerId, OrderId, ProductId, RequestId};
@@ -49,7 +50,7 @@ impl OrderRequest {
 }
 
 /// A request for a new order. Its time is its record's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlaceOrder {
     /// Which request this is.
@@ -72,7 +73,7 @@ impl PlaceOrder {
 }
 
 /// A request to call an order off.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CancelOrder {
     /// Which request this is.
@@ -82,7 +83,7 @@ pub struct CancelOrder {
 }
 
 /// A request to send an order on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShipOrder {
     /// Which request this is.
@@ -91,18 +92,19 @@ pub struct ShipOrder {
     pub order_id: OrderId,
 }
 
-/// What an order is asked to be: 1 to [`RequestedOrder::LINES_MAX`] lines, each product once,
-/// prices with the currency's decimals, and a total that is an amount.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What an order is asked to be: 1 to 100 lines, each product once, prices with the currency's
+/// decimals, and a total that is an amount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", try_from = "UncheckedOrder")]
 pub struct RequestedOrder {
     customer_id: CustomerId,
     currency: Currency,
+    #[schema(min_items = 1, max_items = 100)]
     lines: Vec<RequestedLine>,
 }
 
 /// One product that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestedLine {
     /// The product.
@@ -230,8 +232,9 @@ impl TryFrom<UncheckedOrder> for RequestedOrder {
 /// currency's code, and then for each line of the order, in its order, product id, quantity and
 /// unit price with a blank between; `-` stands for a price that was left out. Prices have their
 /// currency's decimals. No id has a blank, so no two orders share a form.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
 pub struct Fingerprint([u8; 32]);
 
 /// A text that is no fingerprint.

@@ -1,6 +1,7 @@
 //! Customers, their accounts, and the payments of their orders.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::event::event_types;
 use crate::ids::{CustomerId, DepositId, OrderId, RequestId};
@@ -39,7 +40,7 @@ impl PaymentEvent {
 }
 
 /// The payment of one order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Payment {
     /// The order.
@@ -51,7 +52,7 @@ pub struct Payment {
 }
 
 /// A payment that was not taken, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeclinedPayment {
     /// The payment.
@@ -63,7 +64,9 @@ pub struct DeclinedPayment {
 }
 
 /// Why a payment was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DeclineReason {
     /// No such customer.
@@ -107,7 +110,7 @@ impl CustomerRequest {
 }
 
 /// A request to enter or replace a customer and the limit of the customer's account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PutCustomer {
     /// Which request this is.
@@ -129,7 +132,7 @@ pub struct PutCustomer {
 }
 
 /// A request to pay money into a customer's account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Deposit {
     /// Which request this is.
@@ -143,7 +146,7 @@ pub struct Deposit {
 }
 
 /// A customer as others know one: no sums.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Customer {
     /// The customer.
@@ -163,7 +166,9 @@ pub struct Customer {
 }
 
 /// How a customer is valued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Level {
     /// The first.
@@ -177,7 +182,7 @@ pub enum Level {
 }
 
 /// The sums of a customer's account, all in its currency.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
     /// The customer.

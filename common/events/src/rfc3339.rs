@@ -7,6 +7,7 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserializer, Serializer};
 use streams::Timestamp;
+use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
 
 /// A text that is no time of the one form that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +22,15 @@ const FORM: [u8; 24] = *b"0000-00-00T00:00:00.000Z";
 /// written as the nearest one that it can.
 pub fn format(timestamp: Timestamp) -> String {
     timestamp.to_rfc3339()
+}
+
+/// What such a text looks like, for fields: `#[schema(schema_with = events::rfc3339::schema)]`.
+pub fn schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .pattern(Some(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.]\d{3}Z$"))
+        .build()
 }
 
 /// The point in time of a text.

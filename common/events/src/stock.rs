@@ -1,7 +1,10 @@
 //! Products, their stock, and the lines of orders as a product sees them.
 
-use serde::ser::SerializeStruct;
-use serde::{Deserialize, Serialize, Serializer};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::event::event_types;
 use crate::ids::{AdjustmentId, OrderId, ProductId, RequestId};
@@ -38,7 +41,7 @@ impl OrderLineEvent {
 }
 
 /// One line of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderLine {
     /// The order.
@@ -84,7 +87,7 @@ impl ProductRequest {
 }
 
 /// A request to enter or replace a product in the catalogue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PutProduct {
     /// Which request this is.
@@ -98,7 +101,7 @@ pub struct PutProduct {
 }
 
 /// A request to change how much of a product there is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AdjustStock {
     /// Which request this is.
@@ -112,7 +115,7 @@ pub struct AdjustStock {
 }
 
 /// An entry of the catalogue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Product {
     /// The product.
@@ -125,8 +128,8 @@ pub struct Product {
 
 /// How much there is of a product. Written with the pieces that are `available`, which readers
 /// that are not in this workspace then need not work out.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", into = "WrittenStockLevel")]
 pub struct StockLevel {
     /// The product.
     pub product_id: ProductId,
@@ -143,13 +146,40 @@ impl StockLevel {
     }
 }
 
-impl Serialize for StockLevel {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut level = serializer.serialize_struct("StockLevel", 4)?;
-        level.serialize_field("productId", &self.product_id)?;
-        level.serialize_field("onHand", &self.on_hand)?;
-        level.serialize_field("reserved", &self.reserved)?;
-        level.serialize_field("available", &self.available())?;
-        level.end()
+/// How much there is of a product.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct WrittenStockLevel {
+    /// The product.
+    product_id: ProductId,
+    /// How many pieces there are.
+    on_hand: u64,
+    /// How many of them are promised to orders.
+    reserved: u64,
+    /// How many pieces can still be promised.
+    available: u64,
+}
+
+impl From<StockLevel> for WrittenStockLevel {
+    fn from(level: StockLevel) -> Self {
+        let available = level.available();
+        let StockLevel { product_id, on_hand, reserved } = level;
+        WrittenStockLevel { product_id, on_hand, reserved, available }
+    }
+}
+
+impl PartialSchema for StockLevel {
+    fn schema() -> RefOr<Schema> {
+        WrittenStockLevel::schema()
+    }
+}
+
+impl ToSchema for StockLevel {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("StockLevel")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        WrittenStockLevel::schemas(schemas);
     }
 }

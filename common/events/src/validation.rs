@@ -1,6 +1,7 @@
 //! Verdicts of the checks that other services make on an order.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::event::event_types;
 use crate::ids::{OrderId, ProductId};
@@ -39,7 +40,7 @@ impl OrderValidation {
 }
 
 /// Whether one line of an order is reserved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryCheck {
     /// The order.
@@ -51,7 +52,7 @@ pub struct InventoryCheck {
 }
 
 /// Whether the customer's recent spending, with this order, is as usual.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FraudCheck {
     /// The order.
@@ -61,7 +62,7 @@ pub struct FraudCheck {
 }
 
 /// What a check found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE", tag = "result")]
 pub enum Verdict {
     /// It holds.

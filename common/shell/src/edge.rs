@@ -15,9 +15,11 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::admission::{Admission, Limits};
 use crate::metrics::Metrics;
+use crate::openapi;
 use crate::operations;
 use crate::problem::{ApiError, Members};
 use crate::service::ServiceHandle;
@@ -43,11 +45,21 @@ struct Edge {
 }
 
 /// The routes of an API with all that surrounds them, and beside them the routes that tell how
-/// these services are.
-pub fn application(api: Router, admission: &Admission, services: Vec<ServiceHandle>) -> Router {
+/// these services are and what all of these routes are.
+pub fn application(
+    api: OpenApiRouter,
+    admission: &Admission,
+    services: Vec<ServiceHandle>,
+) -> Router {
     let metrics = Arc::new(Metrics::default());
     let peers = services.iter().map(ServiceHandle::peer_routes).fold(Router::new(), Router::merge);
     let operations = operations::routes(services, Arc::clone(&metrics), admission.clone());
+    let (api, mut document) = api.split_for_parts();
+    let (operations, of_operations) = operations.split_for_parts();
+    let (described, of_itself) = openapi::routes().split_for_parts();
+    document.merge(of_operations);
+    document.merge(of_itself);
+    let operations = operations.merge(described.with_state(openapi::document(document)));
     let edge = |admission| Edge { admission, metrics: Arc::clone(&metrics) };
     let api_edge = edge(admission.clone());
     let operations_edge = edge(admission.beside(OPERATIONS_LIMITS));

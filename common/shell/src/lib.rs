@@ -16,6 +16,7 @@
 //! - `peers`: the service's other instances, and what is asked of them
 //! - `driver`: threads that do on a log what workers say
 //! - `workers`: the driver with its log, as a program holds them
+//! - [`openapi`]: what the routes are, as a document and a page
 //! - [`operations`] and [`metrics`]: how an operator sees what goes on
 //! - [`clock`]: the one place where the wall clock is read
 //! - [`starting`]: what answers before the rest can
@@ -31,6 +32,7 @@ pub mod etag;
 mod health;
 pub mod json;
 pub mod metrics;
+pub mod openapi;
 pub mod operations;
 mod owners;
 pub mod page;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::Response;
-use axum::routing::get;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::admission::Admission;
 use crate::health::Health;
@@ -16,8 +18,10 @@ use crate::metrics::Metrics;
 use crate::problem::{ApiError, Members};
 use crate::service::ServiceHandle;
 
-#[derive(Serialize)]
+/// How the server is.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Status {
+    /// `alive` or `ready`.
     status: &'static str,
     /// What is wrong although everything runs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -38,23 +42,42 @@ pub(crate) fn routes(
     services: Vec<ServiceHandle>,
     metrics: Arc<Metrics>,
     admission: Admission,
-) -> Router {
-    let services: Arc<[ServiceHandle]> = services.into();
-    let parts = Arc::clone(&services);
-    let ready = move || ready(Arc::clone(&services));
-    let metrics = async move || {
-        let parts: Vec<_> = parts.iter().flat_map(ServiceHandle::parts).collect();
-        ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render(&admission, &parts))
-    };
-    Router::new()
-        .route("/healthz", get(async || json::answer(StatusCode::OK, &Status::new("alive"))))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(alive))
+        .routes(routes!(ready))
+        .routes(routes!(measured))
+        .with_state(Arc::new(Server { services, metrics, admission }))
 }
 
-async fn ready(services: Arc<[ServiceHandle]>) -> Result<Response, ApiError> {
+/// The server as these routes see it.
+struct Server {
+    services: Vec<ServiceHandle>,
+    metrics: Arc<Metrics>,
+    admission: Admission,
+}
+
+/// Whether the process lives.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "Operations",
+    responses((status = 200, description = "It does.", body = Status)),
+)]
+async fn alive() -> Response {
+    json::answer(StatusCode::OK, &Status::new("alive"))
+}
+
+/// Whether everything runs: 503 names in `missing` what does not.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "Operations",
+    responses((status = 200, description = "Everything runs.", body = Status)),
+)]
+async fn ready(State(server): State<Arc<Server>>) -> Result<Response, ApiError> {
     let mut all = Health::default();
-    for service in services.iter() {
+    for service in &server.services {
         let Health { missing, degraded, information } = service.health().await;
         all.missing.extend(missing);
         all.degraded.extend(degraded);
@@ -67,4 +90,23 @@ async fn ready(services: Arc<[ServiceHandle]>) -> Result<Response, ApiError> {
     }
     let members = Members::one("missing", &all.missing);
     Err(ApiError::Unavailable { reason: all.missing.join("; "), members })
+}
+
+/// What the server counts, for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "Operations",
+    responses((
+        status = 200,
+        description = "Counts in the text format of Prometheus.",
+        body = String,
+        content_type = "text/plain",
+    )),
+)]
+async fn measured(State(server): State<Arc<Server>>) -> Response {
+    let Server { services, metrics, admission } = &*server;
+    let parts: Vec<_> = services.iter().flat_map(ServiceHandle::parts).collect();
+    let counts = metrics.render(admission, &parts);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], counts).into_response()
 }

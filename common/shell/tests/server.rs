@@ -4,7 +4,6 @@
 use std::future::pending;
 use std::net::SocketAddr;
 
-use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
 use serde_json::Value;
@@ -17,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use utoipa_axum::router::OpenApiRouter;
 
 struct Server {
     address: SocketAddr,
@@ -35,7 +35,7 @@ async fn waiting(State(admission): State<Admission>) -> Result<&'static str, Api
 
 async fn start(limits: Limits) -> Server {
     let admission = Admission::new(limits);
-    let api = Router::new()
+    let api = OpenApiRouter::new()
         .route("/fine", get(async || "fine").post(async |_: NoBody| "posted"))
         .route("/json", post(async |_: JsonBody| "read"))
         .route("/fault", get(faulty))

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use clap::FromArgMatches;
 use eventlog::{Retention, TopicConfig};
 use eventlog_kafka::KafkaLog;
@@ -21,6 +20,7 @@ use shell::{
 use streams::{Topology, TopologyError};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::settings::{Settings, command};
 
@@ -32,7 +32,7 @@ const HTTP_THREADS: usize = 2;
 const END_TIME_MAX: Duration = Duration::from_millis(100);
 
 /// Makes the routes of a service that runs.
-pub type Api = Box<dyn FnOnce(ServiceHandle, Admission) -> anyhow::Result<Router> + Send>;
+pub type Api = Box<dyn FnOnce(ServiceHandle, Admission) -> anyhow::Result<OpenApiRouter> + Send>;
 
 /// What is particular to a service.
 pub struct Service {

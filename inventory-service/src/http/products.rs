@@ -7,40 +7,90 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use events::ids::ProductId;
 use events::money::{Amount, Currency, Money};
-use events::stock::{ProductRequest, PutProduct};
+use events::stock::{Product, ProductRequest, PutProduct};
 use events::topics;
 use serde::Deserialize;
 use shell::json::{Fields, JsonBody, Object, Text};
+use shell::openapi::responses::{BadQuery, NotFound};
 use shell::page::{self, PageQuery};
 use shell::params::PathId;
 use shell::problem::ApiError;
 use shell::requests::entry;
 use shell::text;
+use utoipa::ToSchema;
 
 use super::{Products, entry_answer, new_request_id};
 use crate::topology::PRODUCTS;
 
 const NAME_CHARACTERS_MAX: usize = 200;
 
-#[derive(Deserialize)]
+/// What a product is called and costs.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewProduct)]
 struct ProductBody<'a> {
+    /// What it is called: one line.
     #[serde(borrow)]
+    #[schema(value_type = String, min_length = 1, max_length = 200)]
     name: Text<'a>,
+    /// The price of one, with the currency's decimals.
     #[serde(borrow)]
+    #[schema(value_type = MoneyBody<'a>)]
     price: Object<MoneyBody<'a>>,
 }
 
-#[derive(Deserialize)]
+/// An amount and its currency.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewMoney)]
 struct MoneyBody<'a> {
+    /// How much.
     #[serde(borrow)]
+    #[schema(value_type = Amount)]
     amount: Text<'a>,
+    /// Of what.
     #[serde(borrow)]
+    #[schema(value_type = Currency)]
     currency: Text<'a>,
 }
 
-/// `GET /v1/products`: a page of the catalogue, in order of id.
+/// A page of the catalogue.
+#[derive(ToSchema)]
+#[schema(as = ProductPage)]
+#[expect(dead_code, reason = "pages are written by `page::answer`; this is what they look like")]
+struct ProductPage {
+    /// Products, in order of id.
+    products: Vec<Product>,
+    /// The `cursor` of the next page; not there on the last.
+    #[serde(rename = "nextCursor")]
+    #[schema(nullable = false)]
+    next_cursor: Option<String>,
+}
+
+/// A page of the catalogue, in order of id.
+#[utoipa::path(
+    get,
+    path = "/v1/products",
+    tag = "Products",
+    operation_id = "products",
+    params(
+        (
+            "limit" = Option<u32>,
+            Query,
+            description = "How many there are on a page, 50 where it is left out.",
+            minimum = 1,
+            maximum = 200,
+            example = 50,
+        ),
+        (
+            "cursor" = Option<ProductId>,
+            Query,
+            description = "The `nextCursor` of the page before.",
+            example = "jumper",
+        ),
+    ),
+    responses((status = 200, description = "The page.", body = ProductPage), BadQuery),
+)]
 pub(super) async fn page(
     State(products): State<Arc<Products>>,
     RawQuery(query): RawQuery,
@@ -49,7 +99,14 @@ pub(super) async fn page(
     page::answer(products.requests.service(), topics::PRODUCTS.name(), "products", &query).await
 }
 
-/// `GET /v1/products/{id}`.
+/// A product.
+#[utoipa::path(
+    get,
+    path = "/v1/products/{id}",
+    tag = "Products",
+    params(("id" = ProductId, Path, description = "The product.", example = "jumper")),
+    responses((status = 200, description = "The product.", body = Product), NotFound),
+)]
 pub(super) async fn product(
     State(products): State<Arc<Products>>,
     id: PathId,
@@ -59,8 +116,24 @@ pub(super) async fn product(
     entry_answer(StatusCode::OK, &id, product)
 }
 
-/// `PUT /v1/products/{id}`: 201 where there was none before. Of two that are put at the same time
-/// under a new id, both may be told so.
+/// Enters or replaces a product.
+///
+/// Of two that are put at the same time under a new id, both may be told that it is new.
+#[utoipa::path(
+    put,
+    path = "/v1/products/{id}",
+    tag = "Products",
+    operation_id = "put_product",
+    params(("id" = ProductId, Path, description = "The product.", example = "jumper")),
+    request_body(content = ProductBody, example = json!({
+        "name": "Jumper", "price": {"amount": "34.99", "currency": "GBP"},
+    })),
+    responses(
+        (status = 200, description = "The product, replaced.", body = Product),
+        (status = 201, description = "The product, which is new.", body = Product),
+        JsonBody,
+    ),
+)]
 pub(super) async fn put(
     State(products): State<Arc<Products>>,
     id: PathId,

@@ -7,27 +7,43 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use events::ids::{AdjustmentId, Pair, ProductId, RequestId};
-use events::stock::{AdjustStock, ProductRequest};
+use events::stock::{AdjustStock, ProductRequest, StockLevel};
 use serde::Deserialize;
 use shell::json::{Fields, JsonBody, Text};
+use shell::openapi::responses::{NotFound, PROBLEM_JSON, Problem};
 use shell::params::PathId;
 use shell::problem::ApiError;
 use shell::requests::{Entry, entry, value};
 use shell::unique;
+use utoipa::ToSchema;
 
 use super::{Products, entry_answer, new_request_id, no_such_product};
 use crate::stock::{Adjusted, Refusal, adjust as rule};
 use crate::topology::{ADJUSTMENTS, REFUSALS, STOCK};
 
-#[derive(Deserialize)]
+/// How much the stock changes.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewAdjustment)]
 struct AdjustmentBody<'a> {
+    /// Its id, unique for the product: however often it is sent, it is made once. Without one a
+    /// new one is made.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<AdjustmentId>)]
     id: Option<Text<'a>>,
+    /// How many pieces come in; below 0, how many go out.
     delta: i64,
 }
 
-/// `GET /v1/products/{id}/stock`.
+/// How much there is of a product.
+#[utoipa::path(
+    get,
+    path = "/v1/products/{id}/stock",
+    tag = "Products",
+    operation_id = "stock",
+    params(("id" = ProductId, Path, description = "The product.", example = "jumper")),
+    responses((status = 200, description = "Its stock.", body = StockLevel), NotFound),
+)]
 pub(super) async fn level(
     State(products): State<Arc<Products>>,
     id: PathId,
@@ -37,8 +53,35 @@ pub(super) async fn level(
     entry_answer(StatusCode::OK, &id, level)
 }
 
-/// `POST /v1/products/{id}/stock-adjustments`. What is decided already is answered without a
-/// request being written: an adjustment that was made before, and one that can't be made.
+/// Changes how much there is of a product, once however often it is asked for.
+// What is decided already is answered without a request being written: an adjustment that was made
+// before, and one that can't be made.
+#[utoipa::path(
+    post,
+    path = "/v1/products/{id}/stock-adjustments",
+    tag = "Products",
+    operation_id = "adjust_stock",
+    params(("id" = ProductId, Path, description = "The product.", example = "jumper")),
+    request_body(content = AdjustmentBody, example = json!({"id": "delivery-7", "delta": 100})),
+    responses(
+        (
+            status = 200,
+            description = "The adjustment was made before: the stock as it is now.",
+            body = StockLevel,
+        ),
+        (status = 201, description = "The stock after the adjustment.", body = StockLevel),
+        (
+            status = 409,
+            description = "`BELOW_RESERVED`: less would be left than is reserved. \
+                `TOO_MUCH_STOCK`: more than can be counted. `ADJUSTMENT_ID_TAKEN`: the id is that \
+                of an adjustment by another number.",
+            body = Problem,
+            content_type = PROBLEM_JSON,
+        ),
+        JsonBody,
+        NotFound,
+    ),
+)]
 pub(super) async fn adjust(
     State(products): State<Arc<Products>>,
     id: PathId,

@@ -11,6 +11,7 @@ use events::ids::{OrderId, RequestId};
 use events::order::Order;
 use events::order_request::{CancelOrder, OrderRequest, ShipOrder};
 use shell::json::NoBody;
+use shell::openapi::responses::{NotFound, PROBLEM_JSON, Problem};
 use shell::params::PathId;
 use shell::problem::{ApiError, Members};
 
@@ -35,6 +36,31 @@ const SHIP: Change = Change {
 };
 
 /// Calls an order off.
+///
+/// Its stock and its money are free again. An order that is cancelled already is answered as it
+/// is.
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{id}/cancel",
+    tag = "Orders",
+    params(("id" = OrderId, Path, description = "The order.", example = "o-2")),
+    responses(
+        (
+            status = 200,
+            description = "It is cancelled.",
+            body = Order,
+            headers(("ETag" = String, description = "The version, in quotes.")),
+        ),
+        (
+            status = 409,
+            description = "It is shipped or has failed: `STATE_CONFLICT`, with its `state`.",
+            body = Problem,
+            content_type = PROBLEM_JSON,
+        ),
+        NoBody,
+        NotFound,
+    ),
+)]
 pub(super) async fn cancel(
     State(orders): State<Arc<Orders>>,
     id: PathId,
@@ -44,6 +70,31 @@ pub(super) async fn cancel(
 }
 
 /// Sends an order on its way.
+///
+/// Its stock goes out, and what its customer owes is taken. An order that is shipped already is
+/// answered as it is.
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{id}/ship",
+    tag = "Orders",
+    params(("id" = OrderId, Path, description = "The order.", example = "o-1")),
+    responses(
+        (
+            status = 200,
+            description = "It is shipped.",
+            body = Order,
+            headers(("ETag" = String, description = "The version, in quotes.")),
+        ),
+        (
+            status = 409,
+            description = "It is not paid: `STATE_CONFLICT`, with its `state`.",
+            body = Problem,
+            content_type = PROBLEM_JSON,
+        ),
+        NoBody,
+        NotFound,
+    ),
+)]
 pub(super) async fn ship(
     State(orders): State<Arc<Orders>>,
     id: PathId,

@@ -10,39 +10,52 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use events::ids::OrderId;
-use events::order::Version;
+use events::order::{Order, Version};
 use events::rfc3339;
 use events::topics::ORDERS;
 use orders_read_model::stream::{self, LAST_EVENT_ID, last_event_id};
 use orders_read_model::{RecordedEvent, parse_event_id};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use shell::openapi::responses::{BadQuery, NotFound, PROBLEM_JSON, Problem};
 use shell::params::{PathId, Query};
 use shell::problem::{ApiError, Members};
 use shell::{duration, json};
+use utoipa::ToSchema;
 
 use super::read::WAIT_DEFAULT;
 use super::stored::StoredOrder;
 use super::{Orders, no_such_order};
 
 /// An order's events.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct History<'a> {
+    /// The order.
     order_id: &'a OrderId,
+    /// What happened to it, oldest first.
     events: Vec<PastEvent<'a>>,
 }
 
-/// One of them, and where it lies.
-#[derive(Serialize)]
+/// Something that happened to an order, and where it lies on the log.
+#[derive(Serialize, ToSchema)]
 struct PastEvent<'a> {
+    /// What happened: `OrderCreated`, `OrderValidated` and the like.
     #[serde(rename = "type")]
     event_type: &'a str,
+    /// The order's version after it.
     version: Version,
+    /// The topic of the event.
     topic: &'static str,
+    /// The partition there.
     partition: u32,
+    /// Its place in the partition.
     offset: u64,
+    /// When it happened.
+    #[schema(schema_with = rfc3339::schema)]
     time: String,
+    /// The order after it.
+    #[schema(value_type = Order)]
     order: &'a RawValue,
 }
 
@@ -61,7 +74,37 @@ impl<'a> PastEvent<'a> {
     }
 }
 
-/// `GET /v1/orders/{id}/history`, with `timeout`.
+/// What happened to an order.
+///
+/// Every event of it up to now, oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{id}/history",
+    tag = "Orders",
+    params(
+        ("id" = OrderId, Path, description = "The order.", example = "o-1"),
+        (
+            "timeout" = Option<String>,
+            Query,
+            description = "How long to wait for the read model to be as far as the order: `250ms`, \
+                `5s`, or a number of milliseconds; at most 60 s, and 10 s where it is left out.",
+            pattern = "^[0-9]+(ms|s)?$",
+            example = "5s",
+        ),
+    ),
+    responses(
+        (status = 200, description = "The events.", body = History),
+        NotFound,
+        BadQuery,
+        (
+            status = 504,
+            description = "The read model was not as far in time: `WAIT_TIMED_OUT`, with the \
+                order's `version`.",
+            body = Problem,
+            content_type = PROBLEM_JSON,
+        ),
+    ),
+)]
 pub(super) async fn history(
     State(orders): State<Arc<Orders>>,
     id: PathId,
@@ -76,7 +119,50 @@ pub(super) async fn history(
     Ok(json::answer(StatusCode::OK, &History { order_id: &id, events }))
 }
 
-/// `GET /v1/orders/{id}/events`, with `lastEventId`.
+/// The events of an order as they happen.
+///
+/// Server-Sent Events, from the order's first, or from where a reader left off, up to that of its
+/// final state, after which the stream ends. `event` is what happened, as in `OrderValidated`;
+/// `data` is the order after it, and `id` the place of the event, `partition:offset`. A browser's
+/// `EventSource` sends the last `id` when it comes back, and misses and repeats nothing.
+///
+/// A reader that is too slow gets `dropped` as the last event: its `data` is
+/// `{"reason": "...", "lastEventId": "..."}`, and the stream goes on from there when it is asked
+/// for again. A line `: still here` comes every 15 s in which nothing happens.
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{id}/events",
+    tag = "Events",
+    operation_id = "orderEvents",
+    params(
+        ("id" = OrderId, Path, description = "The order.", example = "o-1"),
+        (
+            "Last-Event-ID" = Option<String>,
+            Header,
+            description = "The `id` of the last event that the reader has. Where it is there, \
+                `lastEventId` is not looked at.",
+            pattern = "^[0-9]+:[0-9]+$",
+        ),
+        (
+            "lastEventId" = Option<String>,
+            Query,
+            description = "The same for readers that cannot set a header.",
+            pattern = "^[0-9]+:[0-9]+$",
+        ),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The events, as long as there may be more.",
+            body = String,
+            content_type = "text/event-stream",
+            example = "id: 3:17\nevent: OrderCreated\ndata: {\"id\":\"o-1\",\"version\":1}\n\n",
+        ),
+        (status = 204, description = "The order is in a final state, and the reader has it all."),
+        NotFound,
+        BadQuery,
+    ),
+)]
 pub(super) async fn events(
     State(orders): State<Arc<Orders>>,
     id: PathId,

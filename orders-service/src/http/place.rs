@@ -9,15 +9,18 @@ use axum::response::Response;
 use bytes::Bytes;
 use events::ids::{CustomerId, OrderId, ProductId, RequestId};
 use events::money::{Amount, Currency};
+use events::order::Order;
 use events::order_request::{
     Error, Fingerprint, OrderRequest, PlaceOrder, RequestedLine, RequestedOrder,
 };
 use events::quantity::Quantity;
 use serde::{Deserialize, Serialize};
 use shell::json::{self, Fields, JsonBody, Object, Text};
+use shell::openapi::responses::{PROBLEM_JSON, Problem};
 use shell::preference::{PREFERENCE_APPLIED, Preference};
 use shell::problem::{ApiError, Members, Place, Refusal, Violation};
 use shell::{Appended, ReadOutcome, ServiceError, unique};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::stored::{self, StoredOrder};
@@ -33,30 +36,137 @@ const KEY_BYTES_MAX: usize = 255;
 /// changed: a key must give the same id for ever.
 const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x7d44_4840_9dc0_4d1a_a1f6_3b5c_0e8e_52f7);
 
-#[derive(Deserialize)]
+/// What is ordered, and by whom.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewOrder)]
 struct OrderBody<'a> {
+    /// The id the order is to have. Without one it is made from the `Idempotency-Key`, or else a
+    /// new one is made.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<OrderId>)]
     id: Option<Text<'a>>,
+    /// Who orders.
     #[serde(borrow)]
+    #[schema(value_type = CustomerId)]
     customer_id: Text<'a>,
+    /// The currency of all prices.
     #[serde(borrow)]
+    #[schema(value_type = Currency)]
     currency: Text<'a>,
+    /// What is ordered: each product once.
     #[serde(borrow)]
+    #[schema(value_type = Vec<LineBody<'a>>, min_items = 1, max_items = 100)]
     lines: Vec<Object<LineBody<'a>>>,
 }
 
-#[derive(Deserialize)]
+/// One product that is ordered.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewLine)]
 struct LineBody<'a> {
+    /// The product.
     #[serde(borrow)]
+    #[schema(value_type = ProductId)]
     product_id: Text<'a>,
+    /// How many pieces of it.
+    #[schema(value_type = Quantity)]
     quantity: u64,
+    /// The price of one that the customer goes by, with the currency's decimals; without one, the
+    /// catalogue's is taken.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<Amount>)]
     unit_price: Option<Text<'a>>,
 }
 
 /// Places an order, once however often it is asked for.
+///
+/// An order of products or customers that there are not is placed, and fails with its reasons.
+/// Without an `id`, the `Idempotency-Key` gives it, the same each time; both together are refused.
+/// An unreachable log or a lost connection leaves it open whether the order is placed: the same
+/// request again, with the same id or key, tells.
+#[utoipa::path(
+    post,
+    path = "/v1/orders",
+    tag = "Orders",
+    params(
+        (
+            "Idempotency-Key" = Option<String>,
+            Header,
+            description = "A name for this request, in quotes or without, for orders without an \
+                id: 1 to 255 visible ASCII characters without quotes and backslashes.",
+            pattern = "^(\"[!#-\\[\\]-~]{1,255}\"|[!#-\\[\\]-~]{1,255})$",
+        ),
+        (
+            "Prefer" = Option<String>,
+            Header,
+            description = "`wait=5` waits so many seconds, 60 at most, for the order to settle; \
+                `respond-async` does not even wait for the decision (RFC 7240).",
+            example = "wait=5",
+        ),
+    ),
+    request_body(content = OrderBody, examples(
+        ("At the catalogue's price" = (value = json!({
+            "id": "o-1", "customerId": "c-1", "currency": "GBP",
+            "lines": [{"productId": "jumper", "quantity": 2}],
+        }))),
+        ("At a price of its own" = (value = json!({
+            "id": "o-2", "customerId": "c-1", "currency": "GBP",
+            "lines": [{"productId": "jumper", "quantity": 1, "unitPrice": "34.99"}],
+        }))),
+        ("Without an id" = (value = json!({
+            "customerId": "c-1", "currency": "GBP",
+            "lines": [{"productId": "jumper", "quantity": 1}],
+        }))),
+    )),
+    responses(
+        (
+            status = 200,
+            description = "The order was placed before, with the same content: as it is now.",
+            body = Order,
+            headers(
+                ("Location" = String, description = "The path of the order."),
+                ("ETag" = String, description = "The version, in quotes."),
+                ("Idempotent-Replayed" = String, description = "`true`."),
+                ("Preference-Applied" = String, description = "Where it was waited for."),
+            ),
+        ),
+        (
+            status = 201,
+            description = "The order is placed: on disk, and seen by every reader.",
+            body = Order,
+            headers(
+                ("Location" = String, description = "The path of the order."),
+                ("ETag" = String, description = "The version, in quotes."),
+                ("Preference-Applied" = String, description = "Where it was waited for."),
+            ),
+        ),
+        (
+            status = 202,
+            description = "The request is on disk, and will be decided: `respond-async` was \
+                preferred, or it is not decided after 5 s.",
+            body = Accepted,
+            headers(
+                ("Location" = String, description = "The path of the order."),
+                ("Preference-Applied" = String, description = "Where it was preferred."),
+            ),
+        ),
+        (
+            status = 409,
+            description = "The id is that of an order with other content: `ORDER_ID_TAKEN`.",
+            body = Problem,
+            content_type = PROBLEM_JSON,
+        ),
+        JsonBody,
+        (
+            status = 422,
+            description = "Parts of the request are not valid: `errors` names each. Or the \
+                idempotency key is that of an order with other content: `IDEMPOTENCY_KEY_REUSED`.",
+            body = Problem,
+            content_type = PROBLEM_JSON,
+        ),
+    ),
+)]
 pub(super) async fn place(
     State(orders): State<Arc<Orders>>,
     headers: HeaderMap,
@@ -79,6 +189,13 @@ pub(super) async fn place(
         }
         other => other,
     })
+}
+
+/// An order that is still to be decided.
+#[derive(Serialize, ToSchema)]
+struct Accepted<'a> {
+    /// The id it will have.
+    id: &'a OrderId,
 }
 
 /// An order being placed.
@@ -116,10 +233,6 @@ impl Placing<'_> {
         appended: &Appended,
         preference: Preference,
     ) -> Result<Response, ApiError> {
-        #[derive(Serialize)]
-        struct Accepted<'a> {
-            id: &'a OrderId,
-        }
         self.orders.requests.service().durable(appended).await?;
         let id = &self.order_id;
         let response = json::answer(StatusCode::ACCEPTED, &Accepted { id });

@@ -9,13 +9,16 @@ use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use events::ids::OrderId;
-use events::order::{OrderState, Version};
+use events::order::{Order, OrderState, Version};
 use shell::etag::{self, Known};
+use shell::openapi::responses::{BadQuery, NotFound, PROBLEM_JSON, Problem};
 use shell::params::{PathId, Query};
 use shell::problem::{ApiError, Members, Place, Violation};
 use shell::requests::entry;
 use shell::{Awaited, Read, ReadOutcome, ServiceError, duration};
 use streams::Key;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
 
 use super::past;
 use super::stored::{self, StoredOrder};
@@ -77,6 +80,16 @@ impl Until {
     }
 }
 
+impl utoipa::PartialSchema for Until {
+    fn schema() -> RefOr<Schema> {
+        let names = OrderState::ALL.map(OrderState::as_str).into_iter().chain([SETTLED]);
+        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+        Schema::from(schema.build()).into()
+    }
+}
+
+impl utoipa::ToSchema for Until {}
+
 /// Whether an order in state `from` can come to state `to` by one event or more.
 fn leads_to(from: OrderState, to: OrderState) -> bool {
     OrderState::ALL
@@ -84,7 +97,68 @@ fn leads_to(from: OrderState, to: OrderState) -> bool {
         .any(|next| from.may_become(next) && (next == to || leads_to(next, to)))
 }
 
-/// `GET /v1/orders/{id}`, with `until` or `version`, and `timeout`.
+/// An order, at once or when it has come so far.
+///
+/// Without `until` it is the order as it is now. With it the answer comes when the order is in that
+/// state, or past it, or cannot reach it any more. With `version` it is the order as it was then.
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{id}",
+    tag = "Orders",
+    operation_id = "order",
+    params(
+        ("id" = OrderId, Path, description = "The order.", example = "o-1"),
+        (
+            "until" = inline(Option<Until>),
+            Query,
+            description = "What to wait for; `SETTLED` is PAID or a final state.",
+            example = "SETTLED",
+        ),
+        (
+            "version" = Option<Version>,
+            Query,
+            description = "The version that is asked for; not together with `until`.",
+            example = 1,
+        ),
+        (
+            "timeout" = Option<String>,
+            Query,
+            description = "How long to wait, also for the read model to have a version of the \
+                past: `250ms`, `5s`, or a number of milliseconds; at most 60 s, and 10 s where it \
+                is left out.",
+            pattern = "^[0-9]+(ms|s)?$",
+            example = "5s",
+        ),
+        (
+            "If-None-Match" = Option<String>,
+            Header,
+            description = "Versions that are known already, as `ETag` told them.",
+            example = "\"0\"",
+        ),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The order.",
+            body = Order,
+            headers(("ETag" = String, description = "The version, in quotes.")),
+        ),
+        (
+            status = 304,
+            description = "The order's version is among those of `If-None-Match`.",
+            headers(("ETag" = String, description = "The version, in quotes.")),
+        ),
+        NotFound,
+        BadQuery,
+        (
+            status = 504,
+            description = "`WAIT_TIMED_OUT`: it did not come so far in time, with the `order` as \
+                it is; or the read model did not have the `version` in time.",
+            body = Problem,
+            content_type = PROBLEM_JSON,
+        ),
+    ),
+)]
 pub(super) async fn order(
     State(orders): State<Arc<Orders>>,
     id: PathId,
@@ -120,7 +194,52 @@ fn until_of_the_past() -> Violation {
     Violation::new(place, "a version of the past is not waited for")
 }
 
-/// `GET /v1/orders/{id}/validated`, with `timeout`.
+/// An order when it is validated.
+///
+/// The same as `until=VALIDATED`.
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{id}/validated",
+    tag = "Orders",
+    params(
+        ("id" = OrderId, Path, description = "The order.", example = "o-1"),
+        (
+            "timeout" = Option<String>,
+            Query,
+            description = "How long to wait: `250ms`, `5s`, or a number of milliseconds; at most \
+                60 s, and 10 s where it is left out.",
+            pattern = "^[0-9]+(ms|s)?$",
+            example = "5s",
+        ),
+        (
+            "If-None-Match" = Option<String>,
+            Header,
+            description = "Versions that are known already, as `ETag` told them.",
+            example = "\"0\"",
+        ),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The order, validated or past that.",
+            body = Order,
+            headers(("ETag" = String, description = "The version, in quotes.")),
+        ),
+        (
+            status = 304,
+            description = "The order's version is among those of `If-None-Match`.",
+            headers(("ETag" = String, description = "The version, in quotes.")),
+        ),
+        NotFound,
+        BadQuery,
+        (
+            status = 504,
+            description = "It was not validated in time: `WAIT_TIMED_OUT`, with the `order`.",
+            body = Problem,
+            content_type = PROBLEM_JSON,
+        ),
+    ),
+)]
 pub(super) async fn validated(
     State(orders): State<Arc<Orders>>,
     id: PathId,

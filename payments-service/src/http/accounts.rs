@@ -11,26 +11,36 @@ use events::money::{Amount, Currency};
 use events::payment::{Account, CustomerRequest, Deposit};
 use serde::{Deserialize, Serialize};
 use shell::json::{self, Fields, JsonBody, Text};
+use shell::openapi::responses::{NotFound, PROBLEM_JSON, Problem};
 use shell::params::PathId;
 use shell::problem::ApiError;
 use shell::requests::{Entry, entry, value};
 use shell::unique;
+use utoipa::ToSchema;
 
 use super::{Customers, new_request_id, no_such_customer, refused};
 use crate::payment::deposit::{Deposited, deposit as rule};
 use crate::payment::{Refusal, available};
 use crate::topology::{ACCOUNTS, DEPOSITS, REFUSALS};
 
-/// An account as the API shows it.
-#[derive(Serialize)]
+/// The account of a customer, all sums in its currency.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Account)]
 struct AccountView<'a> {
+    /// The customer.
     customer_id: &'a CustomerId,
+    /// The currency of the sums.
     currency: Currency,
+    /// How far the account may be overdrawn.
     limit: Amount,
+    /// All that was paid in.
     deposits: Amount,
+    /// What is kept ready for orders that are paid and not yet shipped.
     authorised: Amount,
+    /// What orders took when they were shipped.
     captured: Amount,
+    /// What is left for further orders.
     available: Amount,
 }
 
@@ -47,16 +57,30 @@ fn account_answer(status: StatusCode, account: &Account) -> Response {
     json::answer(status, &view)
 }
 
-#[derive(Deserialize)]
+/// Money that is paid in.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewDeposit)]
 struct DepositBody<'a> {
+    /// Its id, unique for the customer: however often it is sent, it is made once. Without one a
+    /// new one is made.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<DepositId>)]
     id: Option<Text<'a>>,
+    /// How much, above 0, in the account's currency and with its decimals.
     #[serde(borrow)]
+    #[schema(value_type = Amount)]
     amount: Text<'a>,
 }
 
-/// `GET /v1/customers/{id}/account`.
+/// The account of a customer.
+#[utoipa::path(
+    get,
+    path = "/v1/customers/{id}/account",
+    tag = "Customers",
+    params(("id" = CustomerId, Path, description = "The customer.", example = "c-1")),
+    responses((status = 200, description = "The account.", body = AccountView), NotFound),
+)]
 pub(super) async fn account(
     State(customers): State<Arc<Customers>>,
     id: PathId,
@@ -67,8 +91,33 @@ pub(super) async fn account(
     Ok(account_answer(StatusCode::OK, &account))
 }
 
-/// `POST /v1/customers/{id}/deposits`. What is decided already is answered without a request being
-/// written: a deposit that was made before, and one that can't be made.
+/// Pays money into the account of a customer, once however often it is asked for.
+// What is decided already is answered without a request being written: a deposit that was made
+// before, and one that can't be made.
+#[utoipa::path(
+    post,
+    path = "/v1/customers/{id}/deposits",
+    tag = "Customers",
+    params(("id" = CustomerId, Path, description = "The customer.", example = "c-1")),
+    request_body(content = DepositBody, example = json!({"id": "deposit-1", "amount": "10.00"})),
+    responses(
+        (
+            status = 200,
+            description = "The deposit was made before: the account as it is now.",
+            body = AccountView,
+        ),
+        (status = 201, description = "The account after the deposit.", body = AccountView),
+        (
+            status = 409,
+            description = "`DEPOSIT_ID_TAKEN`: the id is that of a deposit of another amount. \
+                `TOO_MUCH_MONEY`: more than can be counted.",
+            body = Problem,
+            content_type = PROBLEM_JSON,
+        ),
+        JsonBody,
+        NotFound,
+    ),
+)]
 pub(super) async fn deposit(
     State(customers): State<Arc<Customers>>,
     id: PathId,

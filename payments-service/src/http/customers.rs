@@ -7,15 +7,17 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use events::ids::CustomerId;
 use events::money::{Amount, Currency, Money};
-use events::payment::{CustomerRequest, Level, PutCustomer};
+use events::payment::{Customer, CustomerRequest, Level, PutCustomer};
 use events::topics;
 use serde::Deserialize;
 use shell::json::{Fields, JsonBody, Object, Text, named};
+use shell::openapi::responses::{BadQuery, NotFound, PROBLEM_JSON, Problem};
 use shell::page::{self, PageQuery};
 use shell::params::PathId;
 use shell::problem::ApiError;
 use shell::requests::{entry, value};
 use shell::text;
+use utoipa::ToSchema;
 
 use super::{Customers, entry_answer, new_request_id, refused};
 use crate::payment::customer::{Put, put_customer};
@@ -25,33 +27,88 @@ const NAME_CHARACTERS_MAX: usize = 200;
 const EMAIL_CHARACTERS_MAX: usize = 254;
 const ADDRESS_CHARACTERS_MAX: usize = 1_000;
 
-#[derive(Deserialize)]
+/// A customer and the limit of the customer's account.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewCustomer)]
 struct CustomerBody<'a> {
+    /// First name: one line.
     #[serde(borrow)]
+    #[schema(value_type = String, min_length = 1, max_length = 200)]
     first_name: Text<'a>,
+    /// Last name: one line.
     #[serde(borrow)]
+    #[schema(value_type = String, min_length = 1, max_length = 200)]
     last_name: Text<'a>,
+    /// E-mail address: something on both sides of an `@`, and no blanks.
     #[serde(borrow)]
+    #[schema(value_type = String, min_length = 3, max_length = 254)]
     email: Text<'a>,
+    /// Postal address: one line or more.
     #[serde(borrow)]
+    #[schema(value_type = String, min_length = 1, max_length = 1000)]
     address: Text<'a>,
+    /// How the customer is valued.
     #[serde(borrow)]
+    #[schema(value_type = Level)]
     level: Text<'a>,
+    /// How far the account may be overdrawn, with the currency's decimals.
     #[serde(borrow)]
+    #[schema(value_type = MoneyBody<'a>)]
     credit_limit: Object<MoneyBody<'a>>,
 }
 
-#[derive(Deserialize)]
+/// An amount and its currency.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewMoney)]
 struct MoneyBody<'a> {
+    /// How much.
     #[serde(borrow)]
+    #[schema(value_type = Amount)]
     amount: Text<'a>,
+    /// Of what.
     #[serde(borrow)]
+    #[schema(value_type = Currency)]
     currency: Text<'a>,
 }
 
-/// `GET /v1/customers`: a page of them, in order of id.
+/// A page of customers.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "pages are written by `page::answer`; this is what they look like")]
+struct CustomerPage {
+    /// Customers, in order of id.
+    customers: Vec<Customer>,
+    /// The `cursor` of the next page; not there on the last.
+    #[serde(rename = "nextCursor")]
+    #[schema(nullable = false)]
+    next_cursor: Option<String>,
+}
+
+/// A page of customers, in order of id.
+#[utoipa::path(
+    get,
+    path = "/v1/customers",
+    tag = "Customers",
+    operation_id = "customers",
+    params(
+        (
+            "limit" = Option<u32>,
+            Query,
+            description = "How many there are on a page, 50 where it is left out.",
+            minimum = 1,
+            maximum = 200,
+            example = 50,
+        ),
+        (
+            "cursor" = Option<CustomerId>,
+            Query,
+            description = "The `nextCursor` of the page before.",
+            example = "c-1",
+        ),
+    ),
+    responses((status = 200, description = "The page.", body = CustomerPage), BadQuery),
+)]
 pub(super) async fn page(
     State(customers): State<Arc<Customers>>,
     RawQuery(query): RawQuery,
@@ -60,7 +117,14 @@ pub(super) async fn page(
     page::answer(customers.requests.service(), topics::CUSTOMERS.name(), "customers", &query).await
 }
 
-/// `GET /v1/customers/{id}`.
+/// A customer.
+#[utoipa::path(
+    get,
+    path = "/v1/customers/{id}",
+    tag = "Customers",
+    params(("id" = CustomerId, Path, description = "The customer.", example = "c-1")),
+    responses((status = 200, description = "The customer.", body = Customer), NotFound),
+)]
 pub(super) async fn customer(
     State(customers): State<Arc<Customers>>,
     id: PathId,
@@ -70,9 +134,35 @@ pub(super) async fn customer(
     entry_answer(StatusCode::OK, &id, customer)
 }
 
-/// `PUT /v1/customers/{id}`: 201 where there was none before. Of two that are put at the same time
-/// under a new id, both may be told so. What the account does not allow is answered without a
-/// request being written.
+/// Enters or replaces a customer and the limit of the customer's account.
+///
+/// Of two that are put at the same time under a new id, both may be told that it is new.
+// What the account does not allow is answered without a request being written.
+#[utoipa::path(
+    put,
+    path = "/v1/customers/{id}",
+    tag = "Customers",
+    operation_id = "put_customer",
+    params(("id" = CustomerId, Path, description = "The customer.", example = "c-1")),
+    request_body(content = CustomerBody, example = json!({
+        "firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com",
+        "address": "12 St James's Square\nLondon", "level": "GOLD",
+        "creditLimit": {"amount": "1500.00", "currency": "GBP"},
+    })),
+    responses(
+        (status = 200, description = "The customer, replaced.", body = Customer),
+        (status = 201, description = "The customer, who is new.", body = Customer),
+        (
+            status = 409,
+            description = "`LIMIT_TOO_LOW`: the account has taken on more than that. \
+                `CURRENCY_FIXED`: it was used in another currency. `TOO_MUCH_MONEY`: with its \
+                deposits it would be more than can be counted.",
+            body = Problem,
+            content_type = PROBLEM_JSON,
+        ),
+        JsonBody,
+    ),
+)]
 pub(super) async fn put(
     State(customers): State<Arc<Customers>>,
     id: PathId,

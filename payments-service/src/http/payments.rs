@@ -9,25 +9,41 @@ use events::ids::{CustomerId, OrderId};
 use events::money::Money;
 use serde::Serialize;
 use shell::json;
+use shell::openapi::responses::NotFound;
 use shell::params::PathId;
 use shell::problem::ApiError;
 use shell::requests::{entry, value};
+use utoipa::ToSchema;
 
 use super::Customers;
 use crate::payment::order::PaymentState;
 use crate::topology::PAYMENTS_BY_ORDER;
 
-/// A payment as the API shows it.
-#[derive(Serialize)]
+/// The payment of an order.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Payment)]
 struct PaymentView<'a> {
+    /// The order.
     order_id: &'a OrderId,
+    /// Who pays.
     customer_id: &'a CustomerId,
+    /// The order's total.
     amount: Money,
+    /// How far it came.
     state: PaymentState,
 }
 
-/// `GET /v1/payments/{orderId}`.
+/// The payment of an order.
+///
+/// There is one once the order is validated.
+#[utoipa::path(
+    get,
+    path = "/v1/payments/{order_id}",
+    tag = "Payments",
+    params(("order_id" = OrderId, Path, description = "The order.", example = "o-1")),
+    responses((status = 200, description = "The payment.", body = PaymentView), NotFound),
+)]
 pub(super) async fn payment(
     State(customers): State<Arc<Customers>>,
     id: PathId,

@@ -4,7 +4,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
 use bytes::Bytes;
 use eventlog::RequestLog;
 use streams::{Offset, Partition, QueryOutcome, TopicName, TopicPartition, partition_for_key};
@@ -12,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use utoipa_axum::router::OpenApiRouter;
 
 use super::Peering;
 use super::call::{Answer, Caller};
@@ -69,7 +69,8 @@ impl Instance {
         let peering = Peering { advertised_url: url.clone(), endpoints: ENDPOINTS, awaited };
         let service = service.with_peers(&counter(), peering);
         let admission = Admission::new(Limits::default());
-        let application = edge::application(Router::new(), &admission, vec![service.clone()]);
+        let application =
+            edge::application(OpenApiRouter::new(), &admission, vec![service.clone()]);
         let (stop, stopped) = oneshot::channel();
         let stopped = async { drop(stopped.await) };
         let serving = tokio::spawn(server::serve(listener, application, admission, stopped));
