@@ -13,7 +13,7 @@
 //! - [`topics`]: where each of these is written, by whom, and how long it is kept
 //!
 //! Events are JSON in camelCase. Readers ignore fields they do not know, and a field that is added
-//! later is optional: the recorded events under `fixtures` stay readable.
+//! later is optional: the recorded events under `tests/recorded` stay readable.
 #![warn(missing_docs)]
 
 mod event;
