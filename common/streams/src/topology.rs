@@ -1,6 +1,7 @@
 //! The topology: which processor takes which topic, what it may touch, where its outputs go. A
 //! value, built by a free function, checked before anything runs.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use crate::codec::{Codec, DecodeError, Key};
@@ -110,6 +111,12 @@ impl Topology {
     /// The topics of which each instance holds a whole copy.
     pub fn tables(&self) -> impl ExactSizeIterator<Item = TopicName> + '_ {
         self.tables.iter().map(|table| table.topic)
+    }
+
+    /// The topics that its processors write.
+    pub fn sinks(&self) -> BTreeSet<TopicName> {
+        let processors = self.streams.iter().chain(&self.timers);
+        processors.flat_map(|node| node.sinks.iter().copied()).collect()
     }
 
     /// The state stores, in order of name, with the runtime's own.
@@ -447,7 +454,7 @@ fn check_names<'a>(
     topology: &'static str,
     nodes: impl Iterator<Item = &'a Node>,
 ) -> Result<(), TopologyError> {
-    let mut names = std::collections::BTreeSet::new();
+    let mut names = BTreeSet::new();
     for node in nodes {
         if !names.insert(node.name) {
             return Err(TopologyError::ProcessorTwice { topology, processor: node.name });
@@ -457,7 +464,7 @@ fn check_names<'a>(
 }
 
 fn check_tables(topology: &Topology) -> Result<(), TopologyError> {
-    let mut read = std::collections::BTreeSet::new();
+    let mut read = BTreeSet::new();
     for topic in topology.sources().chain(topology.tables()) {
         if !read.insert(topic) {
             return Err(TopologyError::SourceTwice { topology: topology.name, topic });
