@@ -112,7 +112,8 @@ impl Report for Progress {
     fn samples(&self) -> Vec<Sample> {
         let is_filling = matches!(self.tables(), Tables::Filling { .. });
         let is_writer = self.is_writer.load(Ordering::Relaxed);
-        let sample = |name, kind, help, value| Sample { name, kind, help, value };
+        let sample =
+            |name, kind, help, value| Sample { name, labels: Vec::new(), kind, help, value };
         vec![
             sample(
                 "read_model_lag_records",

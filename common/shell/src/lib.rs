@@ -10,8 +10,9 @@
 //! - [`page`]: lists, page by page
 //! - [`unique`]: an id for it
 //! - [`requests`]: sending a request to the service, and seeing what became of it
-//! - `service`: a running service as its routes see it
+//! - `service`: a running service as its routes see it, and `read`: what they ask of it
 //! - `health`: how it is doing, and the parts beside its workers
+//! - `flow`: how many records it reads and writes
 //! - `owners`: which worker to ask
 //! - `peers`: the service's other instances, and what is asked of them
 //! - `driver`: threads that do on a log what workers say
@@ -29,6 +30,7 @@ mod driver;
 pub mod duration;
 pub mod edge;
 pub mod etag;
+mod flow;
 mod health;
 pub mod json;
 pub mod metrics;
@@ -40,6 +42,7 @@ pub mod params;
 mod peers;
 pub mod preference;
 pub mod problem;
+mod read;
 pub mod requests;
 pub mod server;
 mod service;
@@ -55,5 +58,6 @@ pub use eventlog::Appended;
 pub use driver::{Driver, Error, start};
 pub use health::{Health, Report};
 pub use peers::{Peering, endpoints_topic};
-pub use service::{Awaited, Read, ReadOutcome, ServiceError, ServiceHandle};
+pub use read::{Awaited, Read, ReadOutcome};
+pub use service::{ServiceError, ServiceHandle};
 pub use workers::Workers;

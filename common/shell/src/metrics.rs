@@ -50,11 +50,13 @@ impl Metrics {
     /// All of it as text, and what these parts count.
     pub fn render(&self, admission: &Admission, parts: &[Arc<dyn Report>]) -> String {
         let mut text = String::new();
-        let samples = parts.iter().flat_map(|part| part.samples());
+        let mut samples: Vec<Sample> = parts.iter().flat_map(|part| part.samples()).collect();
+        // All numbers of one name stand together, whichever parts they come from.
+        samples.sort_by_key(|sample| sample.name);
         // Writing to a string never fails.
         let _ = self.write(&mut text, admission);
-        for sample in samples {
-            let _ = sample.write(&mut text);
+        for of_one_name in samples.chunk_by(|one, next| one.name == next.name) {
+            let _ = write_samples(&mut text, of_one_name);
         }
         text
     }
@@ -93,10 +95,12 @@ pub enum Kind {
 }
 
 /// One number of a part of the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// Its name, unique in the process; a unit comes last, and `_total` after a counter's.
+    /// Its name; a unit comes last, and `_total` after a counter's.
     pub name: &'static str,
+    /// What tells it from others of its name in the process: names and values of labels.
+    pub labels: Vec<(&'static str, &'static str)>,
     /// What it means.
     pub kind: Kind,
     /// The same for people, as a sentence.
@@ -105,15 +109,24 @@ pub struct Sample {
     pub value: u64,
 }
 
-impl Sample {
-    fn write(&self, text: &mut String) -> fmt::Result {
-        let kind = match self.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-        };
-        head(text, self.name, kind, self.help)?;
-        writeln!(text, "{} {}", self.name, self.value)
+/// Writes samples that have one name, and with it one kind and one help.
+fn write_samples(text: &mut String, samples: &[Sample]) -> fmt::Result {
+    let Some(Sample { name, kind, help, .. }) = samples.first() else { return Ok(()) };
+    let kind = match kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+    };
+    head(text, name, kind, help)?;
+    for Sample { labels, value, .. } in samples {
+        text.push_str(name);
+        for (number, (label, content)) in labels.iter().enumerate() {
+            let before = if number == 0 { '{' } else { ',' };
+            write!(text, "{before}{label}=\"{content}\"")?;
+        }
+        let after = if labels.is_empty() { "" } else { "}" };
+        writeln!(text, "{after} {value}")?;
     }
+    Ok(())
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
@@ -144,6 +157,7 @@ impl RouteCounts {
 mod tests {
     use super::*;
     use crate::admission::Limits;
+    use crate::health::Health;
 
     #[test]
     fn answers_are_counted_by_route_method_and_status() {
@@ -162,5 +176,39 @@ mod tests {
         };
         assert!(text.contains(&(line("POST", 201, 2) + &line("OTHER", 0, 1))), "{text}");
         assert!(text.contains("# TYPE uptime_seconds gauge\nuptime_seconds "), "{text}");
+    }
+
+    /// A part that counts `sheep_total` by meadow, and something of its own.
+    struct Shepherd(&'static str, u64);
+
+    impl Report for Shepherd {
+        fn health(&self) -> Health {
+            Health::default()
+        }
+
+        fn samples(&self) -> Vec<Sample> {
+            let sheep = Sample {
+                name: "sheep_total",
+                labels: vec![("meadow", self.0), ("kind", "black")],
+                kind: Kind::Counter,
+                help: "Sheep seen.",
+                value: self.1,
+            };
+            let dogs = Sample { name: "dogs", labels: Vec::new(), kind: Kind::Gauge, ..sheep };
+            vec![sheep, Sample { help: "Dogs.", ..dogs }]
+        }
+    }
+
+    #[test]
+    fn samples_of_one_name_stand_together_under_one_head() {
+        let parts: [Arc<dyn Report>; 2] = [Arc::new(Shepherd("a", 1)), Arc::new(Shepherd("b", 2))];
+
+        let text = Metrics::default().render(&Admission::new(Limits::default()), &parts);
+
+        let expected = "# HELP dogs Dogs.\n# TYPE dogs gauge\ndogs 1\ndogs 2\n\
+            # HELP sheep_total Sheep seen.\n# TYPE sheep_total counter\n\
+            sheep_total{meadow=\"a\",kind=\"black\"} 1\n\
+            sheep_total{meadow=\"b\",kind=\"black\"} 2\n";
+        assert!(text.ends_with(expected), "{text}");
     }
 }

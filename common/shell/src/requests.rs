@@ -7,7 +7,8 @@ use eventlog::Appended;
 use streams::{CloudEvents, Codec, Event, Key, Store, StoreName, Topic};
 
 use crate::problem::ApiError;
-use crate::service::{Read, ReadOutcome, ServiceError, ServiceHandle};
+use crate::read::{Read, ReadOutcome};
+use crate::service::{ServiceError, ServiceHandle};
 
 /// How long a client waits for a request to be processed, or for an answer to be certain.
 const TIME_MAX: Duration = Duration::from_secs(5);

@@ -9,17 +9,19 @@ use bytes::Bytes;
 use eventlog::{Appended, RequestLog};
 use streams::cloud_event::{Attributes, event_time};
 use streams::{
-    CloudEvents, Condition, Event, Key, Offset, ProducedRecord, Query, QueryId, QueryOutcome,
-    StoreName, TableEntry, Topic, TopicName, TopicPartition, WorkerHealth, partition_for_key,
+    CloudEvents, Event, Key, ProducedRecord, Query, QueryId, QueryOutcome, TableEntry, Topic,
+    TopicName, TopicPartition, WorkerHealth, partition_for_key,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::clock;
 use crate::driver::{Command, TablePage, WorkerAddress};
+use crate::flow::Flow;
 use crate::health::{Health, Report};
 use crate::owners::Owners;
 use crate::peers::Peers;
+use crate::read::{Read, ReadOutcome};
 
 /// How long a read for which no worker is responsible waits for the next owner before it looks
 /// again.
@@ -39,6 +41,7 @@ pub struct ServiceHandle {
     partitions: u32,
     log: Arc<dyn RequestLog>,
     owners: Arc<Owners>,
+    flow: Arc<Flow>,
     /// The service's other instances, where there may be any.
     peers: Option<Arc<Peers>>,
     /// What they ask of this one.
@@ -51,50 +54,6 @@ impl std::fmt::Debug for ServiceHandle {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "ServiceHandle({})", self.name)
     }
-}
-
-/// What to read of one partition's stores.
-pub struct Read {
-    /// The key that decides the partition.
-    pub partition_key: Bytes,
-    /// The entries, answered in this order. The first decides what counts as a miss.
-    pub entries: Vec<(StoreName, Bytes)>,
-    /// Answer only when this request has been processed.
-    pub after: Option<(TopicName, Offset)>,
-    /// Answer only when this holds of the entries; a certain miss is answered at once.
-    pub until: Option<Awaited>,
-    /// How long to wait.
-    pub timeout: Duration,
-}
-
-/// What a read waits for.
-#[derive(Clone)]
-pub struct Awaited {
-    /// The condition's name, by which another instance of the service knows it.
-    pub name: &'static str,
-    /// Whether it holds of the entries.
-    pub holds: Condition,
-}
-
-impl std::fmt::Debug for Awaited {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Awaited({})", self.name)
-    }
-}
-
-impl std::fmt::Debug for Read {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Read({:?} after {:?})", self.entries, self.after)
-    }
-}
-
-/// What a read came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReadOutcome {
-    /// The entries, in the order asked for.
-    Found(Vec<Option<Bytes>>),
-    /// The entries as they were when the time ran out without the condition holding.
-    TimedOut(Vec<Option<Bytes>>),
 }
 
 /// Why a service could not do what it was asked.
@@ -131,15 +90,19 @@ impl From<eventlog::Error> for ServiceError {
 
 impl ServiceHandle {
     pub(crate) fn new(name: &'static str, log: Arc<dyn RequestLog>) -> Self {
-        ServiceHandle {
+        let flow = Arc::new(Flow::new(name));
+        let service = ServiceHandle {
             name,
             partitions: log.partitions(),
             log,
             owners: Arc::default(),
+            flow: Arc::clone(&flow),
             peers: None,
             peer_routes: Router::new(),
             parts: Arc::default(),
-        }
+        };
+        service.add_part(flow);
+        service
     }
 
     /// This service with other instances, and the routes of what they ask of it.
@@ -169,6 +132,10 @@ impl ServiceHandle {
 
     pub(crate) fn owners(&self) -> Arc<Owners> {
         Arc::clone(&self.owners)
+    }
+
+    pub(crate) fn flow(&self) -> Arc<Flow> {
+        Arc::clone(&self.flow)
     }
 
     /// The service's name.
@@ -206,7 +173,9 @@ impl ServiceHandle {
             value: Some(request.to_json()),
             headers,
         };
-        Ok(self.log.append(record).await?)
+        let appended = self.log.append(record).await?;
+        self.flow.written([(topic.name(), 1)]);
+        Ok(appended)
     }
 
     /// Waits until an appended request is on disk.

@@ -56,6 +56,8 @@ pub(crate) struct Faults {
     pub(crate) unassigned: bool,
     /// It cannot say where partitions end.
     pub(crate) ends_fail: bool,
+    /// It aborts every commit.
+    pub(crate) commits_abort: bool,
     /// Nothing becomes durable: these wait for it.
     pub(crate) not_durable: Option<Vec<OnDurable>>,
 }
@@ -212,6 +214,9 @@ impl Session for FaultySession {
     }
 
     fn commit(&mut self, batch: CommitBatch) -> CommitOutcome {
+        if lock(&self.faults).commits_abort {
+            return CommitOutcome::Aborted { reason: "a fault of the test".to_owned() };
+        }
         self.session.commit(batch)
     }
 

@@ -86,7 +86,8 @@ where
             .iter()
             .zip(&handles)
             .map(|(topology, handle)| {
-                WorkerLoop::join(log, Arc::clone(topology), handle.owners(), &thread)
+                let topology = Arc::clone(topology);
+                WorkerLoop::join(log, topology, handle.owners(), handle.flow(), &thread)
             })
             .collect::<Result<Vec<_>, _>>()?;
         let (stop, failed, own) = (Arc::clone(&stop), failed.clone(), Arc::clone(&thread));

@@ -11,8 +11,10 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::fixtures::{COUNT, FaultyLog, FaultySession, TITLES, VISITS, counter};
 use super::worker_loop::{Turn, WorkerLoop};
 use super::{Command, TablePage, start};
+use crate::flow::Flow;
+use crate::health::Report;
 use crate::owners::Owners;
-use crate::service::{Read, ReadOutcome};
+use crate::read::{Read, ReadOutcome};
 
 /// More turns than anything takes here.
 const MANY_TURNS: usize = 1_000;
@@ -21,6 +23,7 @@ const MANY_TURNS: usize = 1_000;
 struct Fixture {
     log: FaultyLog,
     owners: Arc<Owners>,
+    flow: Arc<Flow>,
     worker: WorkerLoop<FaultySession>,
 }
 
@@ -28,8 +31,10 @@ impl Fixture {
     fn new() -> Self {
         let (log, owners) = (FaultyLog::new(1), Arc::new(Owners::default()));
         let thread = Arc::new(OnceLock::new());
-        let worker = WorkerLoop::join(&log, counter(), Arc::clone(&owners), &thread).unwrap();
-        Fixture { log, owners, worker }
+        let flow = Arc::new(Flow::new("counter"));
+        let own = (Arc::clone(&owners), Arc::clone(&flow));
+        let worker = WorkerLoop::join(&log, counter(), own.0, own.1, &thread).unwrap();
+        Fixture { log, owners, flow, worker }
     }
 
     fn settled() -> Self {
@@ -60,6 +65,12 @@ impl Fixture {
         let asked = TablePage { table: TITLES.name(), after: Bytes::new(), limit: 10 };
         assert!(self.owners.send_any(Command::TablePage { page: asked, respond }));
         page
+    }
+
+    /// What is counted: name, topic and count.
+    fn counted(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let samples = self.flow.samples().into_iter();
+        samples.map(|sample| (sample.name, sample.labels[1].1, sample.value)).collect()
     }
 
     /// Whether the worker says that it runs all its tasks; `None` before it knows which.
@@ -102,6 +113,46 @@ fn a_record_is_taken_between_whatever_two_turns_it_comes() {
         }
 
         assert_eq!(answer.try_recv(), Ok(found("1")), "after {turns_before} turns");
+    }
+}
+
+const READ: &str = "streams_records_read_total";
+const WRITTEN: &str = "streams_records_written_total";
+
+#[test]
+fn records_are_counted_by_topic_when_they_are_read_and_when_they_are_committed() {
+    let mut fixture = Fixture::settled();
+    fixture.log.write(TITLES.name(), "ada", "\"countess\"");
+    for visits in ["1", "2", "no number"] {
+        fixture.log.write(VISITS.name(), "ada", visits);
+    }
+
+    fixture.settle();
+
+    let mut counted = fixture.counted();
+    counted.sort_unstable();
+    assert_eq!(counted, [(READ, "titles", 1), (READ, "visits", 3), (WRITTEN, "dead-letters", 1)]);
+}
+
+#[test]
+fn what_is_not_committed_is_not_counted_as_written() {
+    let mut fixture = Fixture::settled();
+    fixture.log.faults().commits_abort = true;
+    fixture.log.write(VISITS.name(), "ada", "no number");
+    let turn = (0..MANY_TURNS).find(|_| {
+        let _ = fixture.worker.turn_of(1).unwrap();
+        fixture.counted().contains(&(READ, "visits", 1))
+    });
+    assert!(turn.is_some());
+    for _ in 0..MANY_TURNS {
+        let _ = fixture.worker.turn_of(1).unwrap();
+    }
+    assert!(fixture.counted().iter().all(|(name, ..)| *name == READ), "{:?}", fixture.counted());
+
+    fixture.log.faults().commits_abort = false;
+
+    while !fixture.counted().contains(&(WRITTEN, "dead-letters", 1)) {
+        let _ = fixture.worker.turn_of(1).unwrap();
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use eventlog::{Log, Membership, Session};
 use streams::{
-    Answer, CommitPosition, Query, QueryOutcome, Step, StepResult, TableEntry, Timestamp, Topology,
-    Worker, WorkerHealth,
+    Answer, CommitBatch, CommitOutcome, CommitPosition, Query, QueryOutcome, Step, StepResult,
+    TableEntry, Timestamp, Topology, Worker, WorkerHealth,
 };
 use tokio::sync::oneshot;
 
@@ -18,6 +18,7 @@ use super::asked::Asked;
 use super::wait::Wait;
 use super::{Error, IDLE_MAX};
 use crate::clock;
+use crate::flow::{Flow, by_topic};
 use crate::owners::Owners;
 
 /// How many records one fetch brings at most.
@@ -44,6 +45,7 @@ pub(super) struct WorkerLoop<S> {
     address: WorkerAddress,
     commands: Receiver<Command>,
     owners: Arc<Owners>,
+    flow: Arc<Flow>,
     /// Of the assignment that the worker was told last; 0 before the first.
     generation: u64,
     /// The log could not say the assignment.
@@ -59,6 +61,7 @@ impl<S: Session> WorkerLoop<S> {
         log: &L,
         topology: Arc<Topology>,
         owners: Arc<Owners>,
+        flow: Arc<Flow>,
         thread: &Arc<OnceLock<Thread>>,
     ) -> Result<Self, Error> {
         let (address, commands) = WorkerAddress::new(thread);
@@ -75,6 +78,7 @@ impl<S: Session> WorkerLoop<S> {
             address,
             commands,
             owners,
+            flow,
             generation: 0,
             assignment_retry: None,
             waits: None,
@@ -121,7 +125,7 @@ impl<S: Session> WorkerLoop<S> {
                 return Ok(self.idle(wait, now));
             }
             let is_commit = matches!(step, Step::Commit(_));
-            let result = execute(&mut self.session, step);
+            let result = execute(&mut self.session, step, &self.flow);
             self.worker.on_result(result, clock::now(), &self.session)?;
             // A commit may take milliseconds: nobody waits for more than one.
             if is_commit && self.address.was_rung() {
@@ -232,7 +236,7 @@ impl<S: Session> WorkerLoop<S> {
 }
 
 /// Does a step on the log.
-fn execute<S: Session>(session: &mut S, step: Step) -> StepResult {
+fn execute<S: Session>(session: &mut S, step: Step, flow: &Flow) -> StepResult {
     let result = match step {
         Step::Open => session.open().map(|()| StepResult::Done),
         Step::LoadPositions(partitions) => {
@@ -244,8 +248,11 @@ fn execute<S: Session>(session: &mut S, step: Step) -> StepResult {
         }
         Step::WriteStore(write) => session.store(write).map(|()| StepResult::Done),
         Step::WipeStore(partition) => session.wipe(partition).map(|()| StepResult::Done),
-        Step::Fetch(from) => session.fetch(&from, FETCH_RECORDS_MAX).map(StepResult::Fetched),
-        Step::Commit(batch) => Ok(StepResult::Committed(session.commit(batch))),
+        Step::Fetch(from) => session.fetch(&from, FETCH_RECORDS_MAX).map(|fetched| {
+            flow.read(fetched.records.iter().map(|record| record.source.topic));
+            StepResult::Fetched(fetched)
+        }),
+        Step::Commit(batch) => Ok(StepResult::Committed(commit(session, batch, flow))),
         Step::Continue | Step::Wait(_) => Ok(StepResult::Done),
     };
     result.unwrap_or_else(|error| match error {
@@ -254,4 +261,14 @@ fn execute<S: Session>(session: &mut S, step: Step) -> StepResult {
         }
         error => StepResult::Failed { reason: error.to_string() },
     })
+}
+
+fn commit<S: Session>(session: &mut S, batch: CommitBatch, flow: &Flow) -> CommitOutcome {
+    let outputs = batch.tasks.iter().flat_map(|task| &task.outputs);
+    let written = by_topic(outputs.map(|output| output.destination.topic));
+    let outcome = session.commit(batch);
+    if matches!(outcome, CommitOutcome::Committed { .. }) {
+        flow.written(written);
+    }
+    outcome
 }

@@ -14,7 +14,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tokio::time::Instant;
 
-use crate::service::{ANSWER_GRACE, Read, ReadOutcome, ServiceError};
+use crate::read::{Read, ReadOutcome};
+use crate::service::{ANSWER_GRACE, ServiceError};
 
 /// Where reads are passed on to.
 pub(super) const PATH: &str = "/internal/reads";

@@ -24,7 +24,8 @@ use std::time::Duration;
 use streams::{Partition, TopicName, Topology};
 use tokio::time::Instant;
 
-use crate::service::{Awaited, Read, ReadOutcome, ServiceError, ServiceHandle};
+use crate::read::{Awaited, Read, ReadOutcome};
+use crate::service::{ServiceError, ServiceHandle};
 use call::{Answer, Caller};
 use endpoints::Endpoints;
 

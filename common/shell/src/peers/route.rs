@@ -15,7 +15,8 @@ use super::call::{Encoded, PATH, PassedOutcome, PassedRead};
 use crate::admission::Admission;
 use crate::json::{self, JsonBody};
 use crate::problem::{ApiError, Place, Violation};
-use crate::service::{Awaited, Read, ServiceError, ServiceHandle};
+use crate::read::{Awaited, Read};
+use crate::service::{ServiceError, ServiceHandle};
 
 /// No read waits longer.
 const TIMEOUT_MS_MAX: u64 = 60_000;

@@ -18,7 +18,8 @@ use super::call::{Answer, Caller};
 use crate::admission::{Admission, Limits};
 use crate::driver::fixtures::{COUNT, ENDPOINTS, FaultyLog, VISITS, counter};
 use crate::driver::{Command, WorkerAddress};
-use crate::service::{Awaited, Read, ReadOutcome, ServiceError, ServiceHandle};
+use crate::read::{Awaited, Read, ReadOutcome};
+use crate::service::{ServiceError, ServiceHandle};
 use crate::{edge, server};
 
 const PARTITIONS: u32 = 6;

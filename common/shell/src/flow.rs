@@ -1,0 +1,90 @@
+//! How many records a service reads and writes, by topic.
+
+use std::sync::{Mutex, PoisonError};
+
+use streams::TopicName;
+
+use crate::health::{Health, Report};
+use crate::metrics::{Kind, Sample};
+
+/// Records of one service so far, its workers and its routes together.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    service: &'static str,
+    read: Counts,
+    written: Counts,
+}
+
+/// Records by topic. A service has a handful of topics, so that looking through them all costs less
+/// than finding one in a map; a batch takes the lock once.
+#[derive(Debug, Default)]
+struct Counts(Mutex<Vec<(TopicName, u64)>>);
+
+impl Flow {
+    pub(crate) fn new(service: &'static str) -> Self {
+        Flow { service, read: Counts::default(), written: Counts::default() }
+    }
+
+    /// Counts what a fetch brought. A record that is fetched again, after a commit that did not
+    /// hold, is counted again: it is work done.
+    pub(crate) fn read(&self, topics: impl Iterator<Item = TopicName>) {
+        self.read.add(topics.map(|topic| (topic, 1)));
+    }
+
+    /// Counts what is committed, and nothing else.
+    pub(crate) fn written(&self, records: impl IntoIterator<Item = (TopicName, u64)>) {
+        self.written.add(records.into_iter());
+    }
+}
+
+impl Counts {
+    fn add(&self, records: impl Iterator<Item = (TopicName, u64)>) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (topic, more) in records {
+            add(&mut counts, topic, more);
+        }
+    }
+
+    fn get(&self) -> Vec<(TopicName, u64)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn add(counts: &mut Vec<(TopicName, u64)>, topic: TopicName, more: u64) {
+    match counts.iter_mut().find(|(counted, _)| *counted == topic) {
+        Some((_, count)) => *count += more,
+        None => counts.push((topic, more)),
+    }
+}
+
+/// How many there are of each topic.
+pub(crate) fn by_topic(topics: impl Iterator<Item = TopicName>) -> Vec<(TopicName, u64)> {
+    let mut counts = Vec::new();
+    for topic in topics {
+        add(&mut counts, topic, 1);
+    }
+    counts
+}
+
+impl Report for Flow {
+    fn health(&self) -> Health {
+        Health::default()
+    }
+
+    fn samples(&self) -> Vec<Sample> {
+        let sample = |name, help, (topic, value): (TopicName, u64)| Sample {
+            name,
+            labels: vec![("service", self.service), ("topic", topic.as_str())],
+            kind: Kind::Counter,
+            help,
+            value,
+        };
+        let read = self.read.get().into_iter().map(|count| {
+            sample("streams_records_read_total", "Records that the service fetched.", count)
+        });
+        let written = self.written.get().into_iter().map(|count| {
+            sample("streams_records_written_total", "Records that the service committed.", count)
+        });
+        read.chain(written).collect()
+    }
+}
