@@ -2,11 +2,13 @@
 //!
 //! - [`settings`]: what the command line and the environment say
 //! - [`system`]: the parts put together, started and stopped
+//! - [`page`]: a page for people, at `/`
 //! - [`sample`]: what an empty shop is filled with
 //! - [`greeting`]: what is said when all of it runs
 #![warn(missing_docs)]
 
 pub mod greeting;
+pub mod page;
 pub mod sample;
 pub mod settings;
 pub mod system;

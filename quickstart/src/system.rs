@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::greeting::Greeting;
+use crate::page;
 use crate::sample::{self, Sample};
 use crate::settings::Settings;
 
@@ -223,6 +224,7 @@ impl Services {
         orders_service::http::router(self.orders.clone(), admission.clone(), read_model)
             .merge(inventory_service::http::router(self.inventory.clone()))
             .merge(payments_service::http::router(self.payments.clone()))
+            .merge(page::router().into())
     }
 }
 

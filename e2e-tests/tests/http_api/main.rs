@@ -7,6 +7,7 @@ mod customers;
 mod fuzz;
 mod operations;
 mod orders;
+mod page;
 mod past;
 mod products;
 mod shared;

@@ -31,10 +31,33 @@ async fn answers_are_counted() {
 }
 
 #[tokio::test]
+async fn records_are_counted_by_service_and_topic() {
+    let app = TestApp::start_alone().await;
+    app.stock("jumper", "10.00", 5).await;
+    app.credit("ada", "100.00").await;
+    app.settle("o-1", "ada", "jumper", 1).await;
+
+    let text = String::from_utf8(app.get("/metrics").await.body.to_vec()).unwrap();
+
+    for (kind, service, topic, count) in [
+        ("written", "orders-service", "order-requests", 1),
+        ("read", "orders-service", "order-requests", 1),
+        ("written", "orders-service", "orders", 3),
+        ("read", "inventory-service", "order-lines", 1),
+        ("read", "orders-service", "order-validations", 2),
+        ("written", "payments-service", "payments", 1),
+    ] {
+        let labels = format!("service=\"{service}\",topic=\"{topic}\"");
+        let line = format!("streams_records_{kind}_total{{{labels}}} {count}\n");
+        assert!(text.contains(&line), "{line} in {text}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_path_and_an_unknown_method_are_problems() {
     let app = TestApp::start_alone().await;
 
-    for path in ["/", "/v1", "/v1/order", "/v1/orders/o-1/", "/v1/orders/o-1/history/x"] {
+    for path in ["/page", "/v1", "/v1/order", "/v1/orders/o-1/", "/v1/orders/o-1/history/x"] {
         assert_eq!(app.get(path).await.problem(404), "NOT_FOUND", "{path}");
     }
     let request = |method, path| {
