@@ -72,7 +72,7 @@ impl Reader {
         self.move_to(from)?;
         let deadline = Deadline::after(wait);
         loop {
-            let is_drained = self.poll(records_max, wait)?;
+            let is_drained = self.poll(from, records_max, wait)?;
             self.hold_back(from)?;
             let fetched = self.hand_out(from, records_max)?;
             // Nobody is woken for what the client has still to give.
@@ -156,7 +156,7 @@ impl Reader {
                 return Err(unreachable(format!("{of} could not be read from another position")));
             }
             // One that was assigned a moment ago has not begun yet.
-            self.poll(1, LOOK)?;
+            self.poll(to, 1, LOOK)?;
         }
     }
 
@@ -178,7 +178,12 @@ impl Reader {
 
     /// Takes what the client has, and waits a little where it has nothing. Says whether that was
     /// all.
-    fn poll(&mut self, records_max: usize, wait: Duration) -> Result<bool, LogError> {
+    fn poll(
+        &mut self,
+        from: &[(TopicPartition, Offset)],
+        records_max: usize,
+        wait: Duration,
+    ) -> Result<bool, LogError> {
         let mut timeout = wait.min(LOOK);
         let mut is_empty = false;
         let mut polled = 0;
@@ -193,7 +198,7 @@ impl Reader {
                 }
                 Some(Ok(message)) => message,
                 Some(Err(error)) => {
-                    self.judge(&error)?;
+                    self.judge(&error, from)?;
                     continue;
                 }
             };
@@ -214,7 +219,11 @@ impl Reader {
 
     /// The client goes on by itself after all errors but this one, which does not say where it
     /// was: the range of all that is read tells.
-    fn judge(&mut self, error: &KafkaError) -> Result<(), LogError> {
+    fn judge(
+        &mut self,
+        error: &KafkaError,
+        from: &[(TopicPartition, Offset)],
+    ) -> Result<(), LogError> {
         let code = error.rdkafka_error_code();
         if !matches!(
             code,
@@ -223,10 +232,25 @@ impl Reader {
             tracing::debug!(%error, "the reader goes on after an error");
             return Ok(());
         }
-        let all: Vec<_> = self.places.iter().map(|(of, place)| (*of, place.read)).collect();
-        self.ends.check_range(&all)?;
-        // It was in range after all: the client reads no further by itself.
-        self.client.seek_partitions(positions(&all)?, self.timeout).map_err(unreachable)?;
+        let all = self.places.iter().map(|(of, place)| (*of, place.read));
+        let (asked, others): (Vec<_>, Vec<_>) = all.partition(|(of, _)| is_among(of, from));
+        self.ends.check_range(&asked)?;
+        // What nobody asks for may be another's by now, who has purged it.
+        let is_there = |place: &(TopicPartition, Offset)| self.ends.check_range(&[*place]).is_ok();
+        let (others, gone): (Vec<_>, Vec<_>) = others.into_iter().partition(is_there);
+        self.forget(&gone)?;
+        // The rest was in range after all: the client reads no further by itself.
+        let rest = positions(&[asked, others].concat())?;
+        self.client.seek_partitions(rest, self.timeout).map_err(unreachable)?;
+        Ok(())
+    }
+
+    /// Reads these no more.
+    fn forget(&mut self, of: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+        if !of.is_empty() {
+            self.client.incremental_unassign(&positions(of)?).map_err(unreachable)?;
+        }
+        self.places.retain(|place, _| !is_among(place, of));
         Ok(())
     }
 
