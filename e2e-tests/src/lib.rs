@@ -1,5 +1,6 @@
 //! What tests and measures the system as a whole, from outside.
 //!
+//! - [`clock`]: what everything here measures with.
 //! - [`http_client`]: one keep-alive HTTP/1.1 connection, cheap enough to measure with.
 //! - [`program`]: a program under test as a process, and [`routes`]: which of several answers what.
 //! - [`crowd`]: clients who remember every answer, and the judgement of what is on the log.
@@ -10,6 +11,7 @@
 //!
 //! `chinook/` holds a script that places a real shop's invoices through the REST API.
 
+pub mod clock;
 pub mod crash;
 pub mod crowd;
 pub mod http_client;

@@ -87,11 +87,7 @@ impl MadeUp {
             updated_at: placed_at + offset % states,
             ..self.first.clone()
         };
-        let event = match state {
-            OrderState::Created => OrderEvent::Created(order),
-            OrderState::Validated => OrderEvent::Validated(order),
-            _ => OrderEvent::Paid(order),
-        };
+        let event = OrderEvent::that_led_to(order);
         let headers = Attributes {
             id: Bytes::from_static(b"1"),
             source: "orders-service",

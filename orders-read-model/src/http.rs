@@ -9,6 +9,7 @@ use events::order::{Order, OrderState};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shell::admission::Admission;
+use shell::openapi::parameters::Limit;
 use shell::openapi::responses::BadQuery;
 use shell::params::Query;
 use shell::problem::ApiError;
@@ -77,14 +78,7 @@ const PARAMETERS: [&str; 6] =
             format = DateTime,
             example = "2100-01-01T00:00:00Z",
         ),
-        (
-            "limit" = Option<u32>,
-            Query,
-            description = "How many there are on a page, 50 where it is left out.",
-            minimum = 1,
-            maximum = 200,
-            example = 50,
-        ),
+        Limit,
         (
             "cursor" = Option<String>,
             Query,
@@ -140,7 +134,7 @@ fn raw(listed: Listed) -> Result<Box<RawValue>, ApiError> {
 struct NoState;
 
 fn parse_state(text: &str) -> Result<OrderState, NoState> {
-    OrderState::ALL.into_iter().find(|state| state.as_str() == text).ok_or(NoState)
+    OrderState::from_name(text).ok_or(NoState)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -232,16 +232,16 @@ impl Reader {
             tracing::debug!(%error, "the reader goes on after an error");
             return Ok(());
         }
-        let all = self.places.iter().map(|(of, place)| (*of, place.read));
-        let (asked, others): (Vec<_>, Vec<_>) = all.partition(|(of, _)| is_among(of, from));
-        self.ends.check_range(&asked)?;
+        let all: Vec<_> = self.places.iter().map(|(of, place)| (*of, place.read)).collect();
+        let out = self.ends.out_of_range(&all)?;
+        if let Some((of, position)) = out.iter().copied().find(|(of, _)| is_among(of, from)) {
+            return Err(LogError::OutOfRange { of, position });
+        }
         // What nobody asks for may be another's by now, who has purged it.
-        let is_there = |place: &(TopicPartition, Offset)| self.ends.check_range(&[*place]).is_ok();
-        let (others, gone): (Vec<_>, Vec<_>) = others.into_iter().partition(is_there);
-        self.forget(&gone)?;
+        self.forget(&out)?;
         // The rest was in range after all: the client reads no further by itself.
-        let rest = positions(&[asked, others].concat())?;
-        self.client.seek_partitions(rest, self.timeout).map_err(unreachable)?;
+        let rest: Vec<_> = all.into_iter().filter(|(of, _)| !is_among(of, &out)).collect();
+        self.client.seek_partitions(positions(&rest)?, self.timeout).map_err(unreachable)?;
         Ok(())
     }
 

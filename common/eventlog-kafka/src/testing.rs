@@ -1,14 +1,14 @@
 //! The broker that tests run on: one that was named to them, or one of their own in a container.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Command};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use test_support::remove_container_when_over;
 use testcontainers_modules::kafka::apache::{KAFKA_PORT, Kafka};
 use testcontainers_modules::testcontainers::runners::SyncRunner;
 use testcontainers_modules::testcontainers::{ContainerRequest, ImageExt};
@@ -177,17 +177,9 @@ impl Broker {
     }
 }
 
-/// Says past what captures the output of tests that a test is not run.
 fn not_run(why: &str) {
-    let thread = std::thread::current();
-    let test = thread.name().unwrap_or_default();
-    let required = std::env::var(REQUIRED).is_ok_and(|required| required == "1");
-    assert!(!required, "{REQUIRED} is 1, but there is no Kafka broker for {test}: {why}");
-    let _ = writeln!(
-        io::stderr(),
-        "NOT RUN: {test} needs a Kafka broker: {SERVERS} names none, and in a container none \
-         can be started: {why}"
-    );
+    let why = format!("{SERVERS} names none, and in a container none can be started: {why}");
+    test_support::not_run(REQUIRED, "Kafka broker", &why);
 }
 
 #[derive(Debug)]
@@ -210,24 +202,11 @@ impl Container {
         let request = SETTINGS.iter().fold(request, with);
         let container = request.start().map_err(|error| error.to_string())?;
         let id = container.id().to_owned();
-        let life = remove_when_over(&id).map_err(|error| error.to_string())?;
+        let life = remove_container_when_over(&id).map_err(|error| error.to_string())?;
         // Its destructor would not run for what is shared, and would block where it must not.
         std::mem::forget(container);
         Ok((Container { id, _life: life }, port))
     }
-}
-
-/// Starts a process that outlives this one, to remove the container after it.
-fn remove_when_over(id: &str) -> io::Result<ChildStdin> {
-    let child = Command::new("sh")
-        .args(["-c", "cat; exec docker rm --force --volumes \"$0\"", id])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        // Not ended by a key that ends this process.
-        .process_group(0)
-        .spawn()?;
-    child.stdin.ok_or_else(|| io::Error::other("no way to tell the end"))
 }
 
 /// A port that nobody listens on, and below those that systems give to outgoing connections: one of

@@ -112,6 +112,11 @@ impl OrderState {
         }
     }
 
+    /// The state that is written like this, in just these letters.
+    pub fn from_name(name: &str) -> Option<Self> {
+        OrderState::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
     /// Whether an order in this state may change into `next` with one event.
     pub const fn may_become(self, next: OrderState) -> bool {
         use OrderState::{Cancelled, Created, Failed, Paid, Shipped, Validated};
@@ -276,6 +281,20 @@ event_types!(OrderEvent<Body> {
     Failed => "OrderFailed",
     Cancelled => "OrderCancelled",
 });
+
+impl OrderEvent {
+    /// The event that has brought an order to where it is: there is one for each state.
+    pub const fn that_led_to(order: Order) -> Self {
+        match order.state {
+            OrderState::Created => OrderEvent::Created(order),
+            OrderState::Validated => OrderEvent::Validated(order),
+            OrderState::Paid => OrderEvent::Paid(order),
+            OrderState::Shipped => OrderEvent::Shipped(order),
+            OrderState::Failed => OrderEvent::Failed(order),
+            OrderState::Cancelled => OrderEvent::Cancelled(order),
+        }
+    }
+}
 
 impl<Body> OrderEvent<Body> {
     /// The order after the event.

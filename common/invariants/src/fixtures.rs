@@ -68,15 +68,7 @@ pub(super) fn order(id: &str, version: u32, state: OrderState) -> Order {
 
 /// The event that leads to this state.
 pub(super) fn event(id: &str, version: u32, state: OrderState) -> OrderEvent {
-    let order = order(id, version, state);
-    match state {
-        OrderState::Created => OrderEvent::Created(order),
-        OrderState::Validated => OrderEvent::Validated(order),
-        OrderState::Paid => OrderEvent::Paid(order),
-        OrderState::Shipped => OrderEvent::Shipped(order),
-        OrderState::Failed => OrderEvent::Failed(order),
-        OrderState::Cancelled => OrderEvent::Cancelled(order),
-    }
+    OrderEvent::that_led_to(order(id, version, state))
 }
 
 pub(super) fn payment(id: &str) -> Payment {

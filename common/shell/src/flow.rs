@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use streams::TopicName;
 
-use crate::health::{Health, Report};
+use crate::health::Report;
 use crate::metrics::{Kind, Sample};
 
 /// Records of one service so far, its workers and its routes together.
@@ -67,10 +67,6 @@ pub(crate) fn by_topic(topics: impl Iterator<Item = TopicName>) -> Vec<(TopicNam
 }
 
 impl Report for Flow {
-    fn health(&self) -> Health {
-        Health::default()
-    }
-
     fn samples(&self) -> Vec<Sample> {
         let sample = |name, help, (topic, value): (TopicName, u64)| Sample {
             name,

@@ -16,8 +16,10 @@ pub struct Health {
 /// A part beside the workers of a service, of which an operator hears as well. What it does not do
 /// keeps no service from being ready: it is told as what is wrong.
 pub trait Report: Send + Sync {
-    /// How it is doing.
-    fn health(&self) -> Health;
+    /// How it is doing; well, where nothing can be wrong with it.
+    fn health(&self) -> Health {
+        Health::default()
+    }
 
     /// What it counts, for `/metrics`.
     fn samples(&self) -> Vec<Sample>;

@@ -157,7 +157,6 @@ impl RouteCounts {
 mod tests {
     use super::*;
     use crate::admission::Limits;
-    use crate::health::Health;
 
     #[test]
     fn answers_are_counted_by_route_method_and_status() {
@@ -182,10 +181,6 @@ mod tests {
     struct Shepherd(&'static str, u64);
 
     impl Report for Shepherd {
-        fn health(&self) -> Health {
-            Health::default()
-        }
-
         fn samples(&self) -> Vec<Sample> {
             let sheep = Sample {
                 name: "sheep_total",

@@ -17,8 +17,8 @@ use crate::params::Query;
 use crate::problem::ApiError;
 use crate::service::ServiceHandle;
 
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 200;
+pub(crate) const LIMIT_DEFAULT: usize = 50;
+pub(crate) const LIMIT_MAX: usize = 200;
 
 /// Which page of a list is asked for. A cursor is the id of the last thing on the page before.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,6 @@
 //!
 //! What clients do, and how the log is judged in the end, is in [`e2e_tests::crowd`].
 
-mod clock;
 pub mod cluster;
 mod faults;
 mod options;

@@ -5,10 +5,11 @@ use std::{
     fmt,
     io::{self, Write},
     process::ExitStatus,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use e2e_tests::{
+    clock,
     crowd::{self, Crowd},
     program,
     routes::Service,
@@ -17,11 +18,11 @@ use eventlog_kafka::testing::Broker;
 use fastrand::Rng;
 use tokio::{
     task::block_in_place,
-    time::{Instant, sleep, sleep_until},
+    time::{sleep, sleep_until},
 };
 
 use crate::{
-    Options, Report, clock,
+    Options, Report,
     cluster::{Cluster, Instance},
     faults::{Cure, Fault},
 };
@@ -164,7 +165,7 @@ impl<'a> Run<'a> {
         let ends_at = clock::now() + Duration::from_secs(self.options.seconds);
         self.agenda.push((clock::now(), Step::Fault));
         while let Some((at, step)) = self.next_step() {
-            sleep_until(at).await;
+            sleep_until(at.into()).await;
             self.all_run()?;
             match step {
                 Step::Cure(cure) => self.cure(cure).await?,

@@ -19,7 +19,6 @@ use fastrand::Rng;
 use orders_read_model::{Place, READ_MODEL_FILE, ReadModel, testing::differences};
 use tokio::{sync::watch, time::sleep};
 
-mod clock;
 mod options;
 mod report;
 
@@ -27,6 +26,7 @@ pub use options::Options;
 pub use report::Report;
 
 use crate::{
+    clock,
     crowd::{self, Crowd},
     program::{self, Process, Program},
     routes::Routes,

@@ -13,8 +13,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
+use crate::clock;
+
 use super::{
-    ANSWER_GRACE, Error, Options, Percentiles, clock,
+    ANSWER_GRACE, Error, Options, Percentiles,
     measures::{Latencies, Measures},
     orders::{self, Run, Workload},
     outcome::{self, Failure, Step},

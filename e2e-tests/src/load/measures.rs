@@ -146,7 +146,7 @@ impl Measures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::{clock, outcome::Step};
+    use crate::{clock, load::outcome::Step};
 
     fn ms(count: u64) -> Duration {
         Duration::from_millis(count)

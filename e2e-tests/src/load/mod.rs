@@ -9,7 +9,6 @@
 //! - `long_polls` opens many waiting readers at once instead.
 //! - `process` reads what server and tool cost.
 
-mod clock;
 mod long_polls;
 mod measures;
 mod options;

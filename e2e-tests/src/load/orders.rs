@@ -10,7 +10,7 @@ use hyper::Method;
 use tokio::task::JoinSet;
 
 use super::{
-    ANSWER_GRACE, Error, Options, clock,
+    ANSWER_GRACE, Error, Options,
     measures::{Exchange, Measures},
     outcome::{self, Failure, Step},
     process::Meter,
@@ -21,7 +21,10 @@ use super::{
     setup,
     shop::Shop,
 };
-use crate::http_client::{Answer, Client};
+use crate::{
+    clock,
+    http_client::{Answer, Client},
+};
 
 /// After an order that failed, a user of a closed loop waits so long: a server that refuses at
 /// once must not be asked again at once.

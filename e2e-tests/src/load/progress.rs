@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use super::{clock, orders::Run, process};
+use crate::clock;
+
+use super::{orders::Run, process};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::clock;
+use crate::clock;
 
 /// After an open loop's time is over, how much longer it sends what was due in it.
 const BACKLOG_MAX: Duration = Duration::from_secs(10);

@@ -9,12 +9,12 @@ use std::{
 use tokio::task::JoinSet;
 
 use super::{
-    Error, clock,
+    Error,
     progress::tell,
     servers::Servers,
     shop::{Creation, Shop},
 };
-use crate::{http_client::Client, routes::Service};
+use crate::{clock, http_client::Client, routes::Service};
 
 /// Few enough never to be refused for too much load.
 const CONNECTIONS: usize = 16;

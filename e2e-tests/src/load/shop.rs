@@ -4,7 +4,7 @@ use std::{fmt::Write, time::Duration};
 
 use bytes::Bytes;
 
-use super::clock;
+use crate::clock;
 
 /// The fraud check refuses the order that brings a customer's hour to 2,000; an order here comes
 /// to at most 0.02, so that this many stay below.

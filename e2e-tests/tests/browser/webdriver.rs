@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::ffi::OsStr;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use hyper::Method;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use test_support::not_run;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
@@ -55,7 +55,8 @@ impl Browser {
     pub(crate) async fn start(width: u32, height: u32) -> Option<Self> {
         let (Some(browser), Some(driver)) = (BROWSERS.into_iter().find_map(find), find(DRIVER))
         else {
-            not_run();
+            let why = format!("it or {DRIVER} is not installed");
+            not_run(REQUIRED, "Chromium", &why);
             return None;
         };
         let profile = tempfile::tempdir().unwrap();
@@ -216,16 +217,4 @@ fn find(program: impl AsRef<OsStr>) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let places = std::env::split_paths(&path).map(|place| place.join(program.as_ref()));
     places.into_iter().find(|place| place.is_file())
-}
-
-/// Says past what captures the output of tests that a test is not run.
-fn not_run() {
-    let thread = std::thread::current();
-    let test = thread.name().unwrap_or_default();
-    let required = std::env::var(REQUIRED).is_ok_and(|required| required == "1");
-    assert!(!required, "{REQUIRED} is 1, but there is no Chromium with {DRIVER} for {test}");
-    let _ = writeln!(
-        io::stderr(),
-        "NOT RUN: {test} needs Chromium and {DRIVER}, which are not both installed"
-    );
 }

@@ -5,18 +5,6 @@ use bytes::Bytes;
 use hyper::Request;
 use serde_json::{Value, json};
 
-/// A shop with a paid order.
-async fn shop() -> TestApp {
-    filled(TestApp::start().await).await
-}
-
-async fn filled(app: TestApp) -> TestApp {
-    app.stock("jumper", "12.99", 10).await;
-    app.credit("c-1", "1000.00").await;
-    assert_eq!(app.settle("o-1", "c-1", "jumper", 1).await["state"], "PAID");
-    app
-}
-
 /// The messages of a stream that has ended, each as what happened, its id and its data.
 fn messages(answer: &Answer) -> Vec<(String, String, Value)> {
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
@@ -33,7 +21,7 @@ fn messages(answer: &Answer) -> Vec<(String, String, Value)> {
 
 #[tokio::test]
 async fn a_history_has_every_event_and_its_place_as_soon_as_it_has_happened() {
-    let app = shop().await;
+    let app = TestApp::shop().await;
     for _ in 0..10 {
         app.post("/v1/orders/o-1/ship", &json!({})).await.expect(200);
 
@@ -58,7 +46,7 @@ async fn a_history_has_every_event_and_its_place_as_soon_as_it_has_happened() {
 
 #[tokio::test]
 async fn a_history_has_what_was_answered_a_moment_ago() {
-    let app = shop().await;
+    let app = TestApp::shop().await;
     for number in 0..50 {
         let id = format!("n-{number}");
         let placed = app.post("/v1/orders", &order_body(&id, "nobody", "jumper", 1)).await;
@@ -72,7 +60,7 @@ async fn a_history_has_what_was_answered_a_moment_ago() {
 
 #[tokio::test]
 async fn an_order_is_shown_as_it_was_in_each_of_its_versions_and_in_no_other() {
-    let app = shop().await;
+    let app = TestApp::shop().await;
     let now = app.get("/v1/orders/o-1").await.expect(200);
 
     for (version, state) in (1..).zip(["CREATED", "VALIDATED", "PAID"]) {
@@ -96,7 +84,7 @@ async fn an_order_is_shown_as_it_was_in_each_of_its_versions_and_in_no_other() {
 
 #[tokio::test]
 async fn the_stream_of_an_order_ends_with_its_last_event_and_is_taken_up_after_any() {
-    let app = shop().await;
+    let app = TestApp::shop().await;
     app.post("/v1/orders/o-1/ship", &json!({})).await.expect(200);
 
     let answer = app.get("/v1/orders/o-1/events").await;
@@ -117,7 +105,7 @@ async fn the_stream_of_an_order_ends_with_its_last_event_and_is_taken_up_after_a
 
 #[tokio::test]
 async fn a_list_shows_orders_as_they_are_and_outlasts_a_restart() {
-    let app = filled(TestApp::start_alone().await).await;
+    let app = TestApp::start_alone().await.filled().await;
     app.settle("o-2", "nobody", "jumper", 1).await;
     let orders =
         [app.get("/v1/orders/o-2").await.expect(200), app.get("/v1/orders/o-1").await.expect(200)];

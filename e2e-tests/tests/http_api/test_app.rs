@@ -61,6 +61,19 @@ impl TestApp {
         Self::start_on(tempfile::tempdir().unwrap()).await
     }
 
+    /// A shop with a paid order, `o-1`.
+    pub(crate) async fn shop() -> Self {
+        Self::start().await.filled().await
+    }
+
+    /// The same in a system that is there.
+    pub(crate) async fn filled(self) -> Self {
+        self.stock("jumper", "12.99", 10).await;
+        self.credit("c-1", "1000.00").await;
+        assert_eq!(self.settle("o-1", "c-1", "jumper", 1).await["state"], "PAID");
+        self
+    }
+
     async fn start_on(directory: TempDir) -> Self {
         let settings = Settings {
             listen: "127.0.0.1:0".to_owned(),

@@ -6,25 +6,13 @@ use crate::test_app::TestApp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// A shop with a paid order.
-async fn shop() -> TestApp {
-    filled(TestApp::start().await).await
-}
-
-async fn filled(app: TestApp) -> TestApp {
-    app.stock("jumper", "12.99", 10).await;
-    app.credit("c-1", "1000.00").await;
-    assert_eq!(app.settle("o-1", "c-1", "jumper", 1).await["state"], "PAID");
-    app
-}
-
 async fn state_until(app: &TestApp, query: &str) -> Value {
     app.get(&format!("/v1/orders/o-1{query}")).await.expect(200)["state"].take()
 }
 
 #[tokio::test]
 async fn a_wait_ends_at_once_where_the_order_is_past_it_or_cannot_reach_it() {
-    let app = shop().await;
+    let app = TestApp::shop().await;
 
     for query in
         ["?until=CREATED", "?until=VALIDATED", "?until=PAID", "?until=FAILED", "?until=SETTLED"]
@@ -39,7 +27,7 @@ async fn a_wait_ends_at_once_where_the_order_is_past_it_or_cannot_reach_it() {
 
 #[tokio::test]
 async fn any_number_of_readers_wait_for_one_order() {
-    let app = filled(TestApp::start_alone().await).await;
+    let app = TestApp::start_alone().await.filled().await;
     let waiting = async {
         let one = state_until(&app, "?until=SHIPPED&timeout=30s");
         let two = state_until(&app, "?until=SHIPPED&timeout=30s");
@@ -65,7 +53,7 @@ async fn any_number_of_readers_wait_for_one_order() {
 
 #[tokio::test]
 async fn a_wait_that_runs_out_tells_the_order_so_far() {
-    let app = shop().await;
+    let app = TestApp::shop().await;
 
     for (timeout, milliseconds) in [("50", 50), ("60ms", 60), ("0", 0)] {
         let started = Instant::now();
@@ -79,7 +67,7 @@ async fn a_wait_that_runs_out_tells_the_order_so_far() {
 
 #[tokio::test]
 async fn what_cannot_be_waited_for_is_refused() {
-    let app = shop().await;
+    let app = TestApp::shop().await;
 
     for (query, parameter) in [
         ("?until=DONE", "until"),

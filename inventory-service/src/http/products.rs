@@ -11,6 +11,7 @@ use events::stock::{Product, ProductRequest, PutProduct};
 use events::topics;
 use serde::Deserialize;
 use shell::json::{Fields, JsonBody, Object, Text};
+use shell::openapi::parameters::Limit;
 use shell::openapi::responses::{BadQuery, NotFound};
 use shell::page::{self, PageQuery};
 use shell::params::PathId;
@@ -74,14 +75,7 @@ struct ProductPage {
     tag = "Products",
     operation_id = "products",
     params(
-        (
-            "limit" = Option<u32>,
-            Query,
-            description = "How many there are on a page, 50 where it is left out.",
-            minimum = 1,
-            maximum = 200,
-            example = 50,
-        ),
+        Limit,
         (
             "cursor" = Option<ProductId>,
             Query,

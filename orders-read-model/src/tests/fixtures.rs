@@ -66,14 +66,7 @@ impl Topic {
 
     /// Writes the event that has made an order what it is.
     pub(super) async fn write(&self, order: &Order) {
-        let event = match order.state {
-            OrderState::Created => OrderEvent::Created,
-            OrderState::Validated => OrderEvent::Validated,
-            OrderState::Paid => OrderEvent::Paid,
-            OrderState::Shipped => OrderEvent::Shipped,
-            OrderState::Failed => OrderEvent::Failed,
-            OrderState::Cancelled => OrderEvent::Cancelled,
-        }(order.clone());
+        let event = OrderEvent::that_led_to(order.clone());
         let headers = Attributes {
             id: Bytes::from_static(b"1"),
             source: "orders-service",

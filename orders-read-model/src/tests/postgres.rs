@@ -1,12 +1,12 @@
 //! The PostgreSQL that tests run on: one that was named to them, or one in a container.
 
-use std::io::{self, Write};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::ChildStdin;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use sqlx::any::install_default_drivers;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
+use test_support::{not_run, remove_container_when_over};
 use testcontainers_modules::postgres::Postgres;
 use testcontainers_modules::testcontainers::ImageExt;
 use testcontainers_modules::testcontainers::runners::SyncRunner;
@@ -34,7 +34,14 @@ struct Server {
 /// # Panics
 /// Where there is none although `REQUIRE_POSTGRES` is 1.
 pub(super) async fn database() -> Option<TestDatabase> {
-    let url = tokio::task::spawn_blocking(find).await.unwrap()?;
+    let url = match tokio::task::spawn_blocking(find).await.unwrap() {
+        Ok(url) => url,
+        Err(why) => {
+            let why = format!("{SERVER} names none, and in a container none can be started: {why}");
+            not_run(REQUIRED, "PostgreSQL", &why);
+            return None;
+        }
+    };
     install_default_drivers();
     let mut connection = AnyConnection::connect(&format!("{url}/postgres")).await.unwrap();
     let name = format!("read_model_{}", shell::unique::id().simple());
@@ -43,30 +50,13 @@ pub(super) async fn database() -> Option<TestDatabase> {
     Some(TestDatabase { place: Place::Url(format!("{url}/{name}")), directory: None })
 }
 
-fn find() -> Option<&'static str> {
+fn find() -> Result<&'static str, &'static str> {
     static SHARED: OnceLock<Result<Server, String>> = OnceLock::new();
     let server = SHARED.get_or_init(|| match std::env::var(SERVER) {
         Ok(url) if !url.is_empty() => Ok(Server { url, _life: None }),
         _ => start(),
     });
-    match server {
-        Ok(server) => Some(&server.url),
-        Err(why) => {
-            not_run(why);
-            None
-        }
-    }
-}
-
-/// Says past what captures the output of tests that a test is not run.
-fn not_run(why: &str) {
-    let required = std::env::var(REQUIRED).is_ok_and(|required| required == "1");
-    assert!(!required, "{REQUIRED} is 1, but there is no PostgreSQL: {why}");
-    let _ = writeln!(
-        io::stderr(),
-        "NOT RUN: a test needs PostgreSQL: {SERVER} names none, and in a container none can be \
-         started: {why}"
-    );
+    server.as_ref().map(|server| server.url.as_str()).map_err(String::as_str)
 }
 
 /// Starts a server in a container, which is gone with this process, however it ends.
@@ -77,19 +67,8 @@ fn start() -> Result<Server, String> {
     let request = request.with_startup_timeout(START_TIME_MAX);
     let container = request.start().map_err(|error| error.to_string())?;
     let port = container.get_host_port_ipv4(5432).map_err(|error| error.to_string())?;
-    let life = remove_when_over(container.id()).map_err(|error| error.to_string())?;
+    let life = remove_container_when_over(container.id()).map_err(|error| error.to_string())?;
     // Its destructor would not run for what is shared, and would block where it must not.
     std::mem::forget(container);
     Ok(Server { url: format!("postgres://postgres:postgres@127.0.0.1:{port}"), _life: Some(life) })
-}
-
-/// Starts a process that outlives this one, to remove the container after it.
-fn remove_when_over(id: &str) -> io::Result<ChildStdin> {
-    let child = Command::new("sh")
-        .args(["-c", "cat; exec docker rm --force --volumes \"$0\"", id])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    child.stdin.ok_or_else(|| io::Error::other("no way to tell the end"))
 }

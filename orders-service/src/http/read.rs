@@ -11,7 +11,7 @@ use bytes::Bytes;
 use events::ids::OrderId;
 use events::order::{Order, OrderState, Version};
 use shell::etag::{self, Known};
-use shell::openapi::responses::{BadQuery, NotFound, PROBLEM_JSON, Problem};
+use shell::openapi::responses::{BadQuery, NotFound, NotModified, PROBLEM_JSON, Problem};
 use shell::params::{PathId, Query};
 use shell::problem::{ApiError, Members, Place, Violation};
 use shell::requests::entry;
@@ -50,8 +50,7 @@ impl Until {
         if text == SETTLED {
             return Ok(Until::Settled);
         }
-        let state = OrderState::ALL.into_iter().find(|state| state.as_str() == text);
-        state.map(Until::State).ok_or(UnknownUntil)
+        OrderState::from_name(text).map(Until::State).ok_or(UnknownUntil)
     }
 
     const fn as_str(self) -> &'static str {
@@ -129,12 +128,7 @@ fn leads_to(from: OrderState, to: OrderState) -> bool {
             pattern = "^[0-9]+(ms|s)?$",
             example = "5s",
         ),
-        (
-            "If-None-Match" = Option<String>,
-            Header,
-            description = "Versions that are known already, as `ETag` told them.",
-            example = "\"0\"",
-        ),
+        Known,
     ),
     responses(
         (
@@ -143,11 +137,7 @@ fn leads_to(from: OrderState, to: OrderState) -> bool {
             body = Order,
             headers(("ETag" = String, description = "The version, in quotes.")),
         ),
-        (
-            status = 304,
-            description = "The order's version is among those of `If-None-Match`.",
-            headers(("ETag" = String, description = "The version, in quotes.")),
-        ),
+        NotModified,
         NotFound,
         BadQuery,
         (
@@ -211,12 +201,7 @@ fn until_of_the_past() -> Violation {
             pattern = "^[0-9]+(ms|s)?$",
             example = "5s",
         ),
-        (
-            "If-None-Match" = Option<String>,
-            Header,
-            description = "Versions that are known already, as `ETag` told them.",
-            example = "\"0\"",
-        ),
+        Known,
     ),
     responses(
         (
@@ -225,11 +210,7 @@ fn until_of_the_past() -> Violation {
             body = Order,
             headers(("ETag" = String, description = "The version, in quotes.")),
         ),
-        (
-            status = 304,
-            description = "The order's version is among those of `If-None-Match`.",
-            headers(("ETag" = String, description = "The version, in quotes.")),
-        ),
+        NotModified,
         NotFound,
         BadQuery,
         (

@@ -47,7 +47,7 @@ mod tests {
 
     /// Event type and product of each line event.
     fn lines_of(order: Order) -> Vec<(&'static str, String)> {
-        let effects = effects(&event_of(order));
+        let effects = effects(&OrderEvent::that_led_to(order));
         assert!(effects.by_customer);
         let word = |line: &OrderLineEvent| match line {
             OrderLineEvent::Placed(_) => "placed",
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_line_says_order_version_and_quantity() {
-        let effects = effects(&event_of(shipped()));
+        let effects = effects(&OrderEvent::that_led_to(shipped()));
 
         let line = effects.lines[0].line();
         assert_eq!((&line.order_id, line.version), (&shipped().id, Version(4)));

@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_events_of_a_life_fold_into_the_order_at_its_end() {
-        let life = [created(), validated(), paid(), shipped()].map(event_of);
+        let life = [created(), validated(), paid(), shipped()].map(OrderEvent::that_led_to);
 
         let order = life
             .iter()
@@ -115,7 +115,7 @@ mod tests {
         for order in [validated(), failed(), cancelled()] {
             let (state, version) = (order.state, order.version);
             let error = Error::NotCreated { order_id: order_id.clone(), state, version };
-            assert_eq!(evolve(None, &event_of(order)), Err(error));
+            assert_eq!(evolve(None, &OrderEvent::that_led_to(order)), Err(error));
         }
         let from_version_2 = OrderEvent::Created(Order { version: Version(2), ..created() });
         assert!(matches!(evolve(None, &from_version_2), Err(Error::NotCreated { .. })));
@@ -128,7 +128,8 @@ mod tests {
         for before in [created(), validated(), paid(), shipped(), failed(), cancelled()] {
             for after in OrderState::ALL {
                 let version = before.version.next();
-                let event = event_of(Order { state: after, version, ..before.clone() });
+                let event =
+                    OrderEvent::that_led_to(Order { state: after, version, ..before.clone() });
                 let taken = evolve(Some(&before), &event).is_ok();
                 assert_eq!(taken, before.state.may_become(after), "{} to {after}", before.state);
             }

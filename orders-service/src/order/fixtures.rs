@@ -119,19 +119,6 @@ pub(super) fn cancelled() -> Order {
     later(3, OrderState::Cancelled)
 }
 
-/// The event that led to this order.
-pub(super) fn event_of(order: Order) -> OrderEvent {
-    let event = match order.state {
-        OrderState::Created => OrderEvent::Created,
-        OrderState::Validated => OrderEvent::Validated,
-        OrderState::Paid => OrderEvent::Paid,
-        OrderState::Shipped => OrderEvent::Shipped,
-        OrderState::Failed => OrderEvent::Failed,
-        OrderState::Cancelled => OrderEvent::Cancelled,
-    };
-    event(order)
-}
-
 /// The events of an order whose details failed.
 pub(super) fn details_failed() -> Vec<OrderEvent> {
     let failure = Failure {

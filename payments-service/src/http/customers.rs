@@ -11,6 +11,7 @@ use events::payment::{Customer, CustomerRequest, Level, PutCustomer};
 use events::topics;
 use serde::Deserialize;
 use shell::json::{Fields, JsonBody, Object, Text, named};
+use shell::openapi::parameters::Limit;
 use shell::openapi::responses::{BadQuery, NotFound, PROBLEM_JSON, Problem};
 use shell::page::{self, PageQuery};
 use shell::params::PathId;
@@ -92,14 +93,7 @@ struct CustomerPage {
     tag = "Customers",
     operation_id = "customers",
     params(
-        (
-            "limit" = Option<u32>,
-            Query,
-            description = "How many there are on a page, 50 where it is left out.",
-            minimum = 1,
-            maximum = 200,
-            example = 50,
-        ),
+        Limit,
         (
             "cursor" = Option<CustomerId>,
             Query,

@@ -1,5 +1,6 @@
 //! What the routes are, told by themselves: an OpenAPI 3.1 document, and a page that shows it.
 //!
+//! - [`parameters`]: parameters that several routes take
 //! - [`responses`]: problems as the document tells them, for the descriptions of routes
 //! - `page`: `/docs`
 //!
@@ -7,6 +8,7 @@
 //! description (`routes!`), so that path and method stand in one place.
 
 mod page;
+pub mod parameters;
 pub mod responses;
 
 use axum::extract::State;

@@ -140,3 +140,19 @@ impl IntoResponses for NotFound {
         responses([(404, "There is no such thing, for certain: what was answered before is seen.")])
     }
 }
+
+/// The answer to a client that knows what it asks for: see [`Known`](crate::etag::Known).
+#[derive(Debug)]
+pub struct NotModified;
+
+impl IntoResponses for NotModified {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let tag = HeaderBuilder::new()
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
+            .description(Some("The version, in quotes."));
+        let response = ResponseBuilder::new()
+            .description("Its version is among those of `If-None-Match`.")
+            .header("ETag", tag.build());
+        BTreeMap::from([("304".to_owned(), response.build().into())])
+    }
+}
