@@ -62,17 +62,6 @@ impl Ends {
         &self,
         positions: &[(TopicPartition, Offset)],
     ) -> Result<(), eventlog::Error> {
-        match self.out_of_range(positions)?[..] {
-            [(of, position), ..] => Err(eventlog::Error::OutOfRange { of, position }),
-            [] => Ok(()),
-        }
-    }
-
-    /// Those of the positions that do not lie in their partitions.
-    pub(crate) fn out_of_range(
-        &self,
-        positions: &[(TopicPartition, Offset)],
-    ) -> Result<Vec<(TopicPartition, Offset)>, eventlog::Error> {
         let of: Vec<TopicPartition> = positions.iter().map(|(of, _)| *of).collect();
         let extents = self.extents(&of)?;
         let is_out = |(of, position): &&(TopicPartition, Offset)| {
@@ -80,6 +69,11 @@ impl Ends {
                 |extent: &Range<Offset>| *position == extent.end || extent.contains(position);
             !extents.get(of).is_some_and(is_in)
         };
-        Ok(positions.iter().filter(is_out).copied().collect())
+        match positions.iter().find(is_out) {
+            Some((of, position)) => {
+                Err(eventlog::Error::OutOfRange { of: *of, position: *position })
+            }
+            None => Ok(()),
+        }
     }
 }

@@ -41,6 +41,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod watch;
 
 pub use changelog::Service;
 pub use error::Error;

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventlog::Error as LogError;
-use rdkafka::TopicPartitionList;
+use eventlog::{Error as LogError, Waker};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
+use rdkafka::{ClientConfig, TopicPartitionList};
 use streams::{ConsumedRecord, Fetched, Offset, TopicName, TopicPartition};
 
 use crate::clock::Deadline;
@@ -16,6 +16,7 @@ use crate::ends::Ends;
 use crate::error::{Error, unreachable};
 use crate::records::{consumed, known, list, partition, position, raw_partition};
 use crate::settings::Settings;
+use crate::watch::Watch;
 
 /// A partition that nobody asks for is read no further when this many of its records wait.
 const WAITING_RECORDS_MAX: usize = 2_000;
@@ -26,8 +27,11 @@ const LOOK: Duration = Duration::from_millis(2);
 /// Reads committed records. Assigns partitions to itself one by one (an assignment as a whole
 /// would start all of them again) and keeps what came for those that were not asked for.
 pub(crate) struct Reader {
+    config: ClientConfig,
+    wake: Waker,
     client: BaseConsumer,
     ends: Arc<Ends>,
+    watch: Watch,
     places: BTreeMap<TopicPartition, Place>,
     topics: BTreeMap<&'static str, TopicName>,
     timeout: Duration,
@@ -52,13 +56,20 @@ impl Reader {
         settings: &Settings,
         group: &str,
         ends: Arc<Ends>,
-        wake: impl Fn() + Send + Sync + 'static,
+        wake: Waker,
     ) -> Result<Self, Error> {
         let config = settings.reader(group);
-        let mut client: BaseConsumer = config.create().map_err(Error::client)?;
-        client.set_nonempty_callback(wake);
-        let (places, topics) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Reader { client, ends, places, topics, timeout: settings.request_timeout })
+        Ok(Reader {
+            client: client(&config, &wake).map_err(Error::client)?,
+            config,
+            wake,
+            ends,
+            // An open transaction that hides what is there is ended by its time-out before that.
+            watch: Watch::of_interval(2 * settings.transaction_timeout),
+            places: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            timeout: settings.request_timeout,
+        })
     }
 
     /// Committed records from these positions on, about `records_max`. Where there are none yet it
@@ -69,10 +80,11 @@ impl Reader {
         records_max: usize,
         wait: Duration,
     ) -> Result<Fetched, LogError> {
-        self.move_to(from)?;
+        self.see_to_progress()?;
         let deadline = Deadline::after(wait);
         loop {
-            let is_drained = self.poll(from, records_max, wait)?;
+            self.move_to(from)?;
+            let is_drained = self.poll(records_max, wait)?;
             self.hold_back(from)?;
             let fetched = self.hand_out(from, records_max)?;
             // Nobody is woken for what the client has still to give.
@@ -101,8 +113,12 @@ impl Reader {
             self.client.incremental_assign(&list).map_err(unreachable)?;
             self.read_from(&new);
         }
-        if !moved.is_empty() {
-            self.seek(&moved)?;
+        if !moved.is_empty()
+            && let Err(error) = self.seek(&moved)
+        {
+            // It may still get there, behind the back of this reader.
+            self.start_over()?;
+            return Err(error);
         }
         let is_wanted = |(of, place): &(&TopicPartition, &Place)| {
             place.is_paused && place.waiting.is_empty() && is_among(of, from)
@@ -156,7 +172,11 @@ impl Reader {
                 return Err(unreachable(format!("{of} could not be read from another position")));
             }
             // One that was assigned a moment ago has not begun yet.
-            self.poll(to, 1, LOOK)?;
+            self.poll(1, LOOK)?;
+            if self.places.is_empty() {
+                // With a new client: whoever fetches moves it.
+                return Ok(());
+            }
         }
     }
 
@@ -178,12 +198,7 @@ impl Reader {
 
     /// Takes what the client has, and waits a little where it has nothing. Says whether that was
     /// all.
-    fn poll(
-        &mut self,
-        from: &[(TopicPartition, Offset)],
-        records_max: usize,
-        wait: Duration,
-    ) -> Result<bool, LogError> {
+    fn poll(&mut self, records_max: usize, wait: Duration) -> Result<bool, LogError> {
         let mut timeout = wait.min(LOOK);
         let mut is_empty = false;
         let mut polled = 0;
@@ -198,7 +213,7 @@ impl Reader {
                 }
                 Some(Ok(message)) => message,
                 Some(Err(error)) => {
-                    self.judge(&error, from)?;
+                    self.judge(&error)?;
                     continue;
                 }
             };
@@ -218,12 +233,9 @@ impl Reader {
     }
 
     /// The client goes on by itself after all errors but this one, which does not say where it
-    /// was: the range of all that is read tells.
-    fn judge(
-        &mut self,
-        error: &KafkaError,
-        from: &[(TopicPartition, Offset)],
-    ) -> Result<(), LogError> {
+    /// was. What nobody asks for may be another's by now, who has purged it; for the rest the next
+    /// move tells.
+    fn judge(&mut self, error: &KafkaError) -> Result<(), LogError> {
         let code = error.rdkafka_error_code();
         if !matches!(
             code,
@@ -232,25 +244,38 @@ impl Reader {
             tracing::debug!(%error, "the reader goes on after an error");
             return Ok(());
         }
-        let all: Vec<_> = self.places.iter().map(|(of, place)| (*of, place.read)).collect();
-        let out = self.ends.out_of_range(&all)?;
-        if let Some((of, position)) = out.iter().copied().find(|(of, _)| is_among(of, from)) {
-            return Err(LogError::OutOfRange { of, position });
-        }
-        // What nobody asks for may be another's by now, who has purged it.
-        self.forget(&out)?;
-        // The rest was in range after all: the client reads no further by itself.
-        let rest: Vec<_> = all.into_iter().filter(|(of, _)| !is_among(of, &out)).collect();
-        self.client.seek_partitions(positions(&rest)?, self.timeout).map_err(unreachable)?;
+        tracing::debug!(%error, "the reader starts over");
+        self.start_over()
+    }
+
+    /// Goes on with a new client that reads nothing yet. One that has given a partition up cannot
+    /// be brought to read it again: it refuses to seek there, and assigned anew it still shows the
+    /// position from before.
+    fn start_over(&mut self) -> Result<(), LogError> {
+        let new = client(&self.config, &self.wake).map_err(unreachable)?;
+        let old = std::mem::replace(&mut self.client, new);
+        self.places.clear();
+        self.watch.forget();
+        // Closing may wait for the broker.
+        std::thread::spawn(move || drop(old));
         Ok(())
     }
 
-    /// Reads these no more.
-    fn forget(&mut self, of: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
-        if !of.is_empty() {
-            self.client.incremental_unassign(&positions(of)?).map_err(unreachable)?;
+    /// Starts over where the client does not read what there is. After a broker was away it has
+    /// been seen to leave a partition out, without a word.
+    fn see_to_progress(&mut self) -> Result<(), LogError> {
+        if !self.watch.is_due() {
+            return Ok(());
         }
-        self.places.retain(|place, _| !is_among(place, of));
+        let is_read = |(_, place): &(&TopicPartition, &Place)| !place.is_paused;
+        let read = self.places.iter().filter(is_read).map(|(of, place)| (*of, place.read));
+        let (of, positions): (Vec<_>, Vec<_>) = read.unzip();
+        let Ok(ends) = self.ends.ends(&of) else { return Ok(()) };
+        let read = of.into_iter().zip(positions.into_iter().zip(ends)).collect();
+        if let Some((of, position)) = self.watch.look(read) {
+            tracing::warn!(%of, %position, "the reader starts over: it does not get on");
+            self.start_over()?;
+        }
         Ok(())
     }
 
@@ -296,6 +321,7 @@ impl Reader {
     pub(crate) fn rest(&mut self) -> Result<(), LogError> {
         let is_read = |(_, place): &(&TopicPartition, &Place)| !place.is_paused;
         let read: Vec<_> = self.places.iter().filter(is_read).map(|(of, _)| *of).collect();
+        self.watch.forget();
         self.pause(&read, true)
     }
 
@@ -309,10 +335,55 @@ impl Reader {
     }
 }
 
+fn client(config: &ClientConfig, wake: &Waker) -> Result<BaseConsumer, KafkaError> {
+    let mut client: BaseConsumer = config.create()?;
+    let wake = Arc::clone(wake);
+    client.set_nonempty_callback(move || wake());
+    Ok(client)
+}
+
 fn is_among(of: &TopicPartition, positions: &[(TopicPartition, Offset)]) -> bool {
     positions.iter().any(|(known, _)| known == of)
 }
 
 fn positions(of: &[(TopicPartition, Offset)]) -> Result<TopicPartitionList, LogError> {
     list(of.iter().map(|(of, offset)| (*of, position(*offset)))).map_err(unreachable)
+}
+
+#[cfg(test)]
+mod tests {
+    use eventlog::RequestLog as _;
+    use futures_executor::block_on;
+    use streams::{Headers, Partition, ProducedRecord, Timestamp};
+
+    use super::*;
+    use crate::tests::setup::{Setup, WITHIN};
+
+    #[test]
+    fn a_partition_that_the_client_does_not_read_is_noticed_and_read_again() {
+        let Some(setup) = Setup::find() else { return };
+        let log = setup.connect();
+        let of = TopicPartition::new(setup.requests, Partition(0));
+        let settings =
+            Settings { transaction_timeout: Duration::from_millis(100), ..setup.settings() };
+        let ends = Arc::clone(&log.shared.ends);
+        let mut reader = Reader::new(&settings, "reading", ends, Arc::new(|| ())).unwrap();
+        reader.fetch(&[(of, Offset(0))], 1, LOOK).unwrap();
+
+        let paused = list([(of, rdkafka::Offset::Invalid)]).unwrap();
+        reader.client.pause(&paused).unwrap();
+        let record = ProducedRecord {
+            destination: of,
+            timestamp: Timestamp::EPOCH,
+            key: None,
+            value: None,
+            headers: Headers::default(),
+        };
+        block_on(log.append(record)).unwrap();
+
+        let deadline = Deadline::after(WITHIN);
+        while reader.fetch(&[(of, Offset(0))], 1, LOOK).unwrap().records.is_empty() {
+            assert!(!deadline.has_passed(), "{:?}", reader.places);
+        }
+    }
 }

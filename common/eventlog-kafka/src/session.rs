@@ -60,7 +60,7 @@ impl KafkaSession {
         Ok(KafkaSession {
             producers: None,
             member: Member::join(shared, &membership, waker)?,
-            reader: Reader::new(settings, service.group, ends(), move || wake())?,
+            reader: Reader::new(settings, service.group, ends(), wake)?,
             changelog: Changelog::new(settings, service, ends())?,
             store,
             marks: FreshMarks::new(),

@@ -4,7 +4,7 @@ mod contract;
 mod fencing;
 mod purge;
 mod reading;
-mod setup;
+pub(crate) mod setup;
 mod state;
 mod topics;
 mod worker;

@@ -71,7 +71,7 @@ fn what_is_deleted_while_nobody_asks_for_it_is_no_trouble_for_the_rest() {
         settings.properties.insert(name.to_owned(), value.to_owned());
     }
     let ends = Arc::clone(&log.shared.ends);
-    let mut reader = Reader::new(&settings, "reading", ends, || ()).unwrap();
+    let mut reader = Reader::new(&settings, "reading", ends, Arc::new(|| ())).unwrap();
     let begin = [(mine, Offset(0)), (another, Offset(0))];
     let read = reader.fetch(&begin, 1, WITHIN).unwrap();
     assert!(!read.records.is_empty());
@@ -92,4 +92,26 @@ fn what_is_deleted_while_nobody_asks_for_it_is_no_trouble_for_the_rest() {
     }
     let asked = reader.fetch(&[from[0], another], 100, Duration::ZERO);
     assert!(matches!(asked, Err(Error::OutOfRange { of, .. }) if of == another.0), "{asked:?}");
+}
+
+#[test]
+fn what_was_deleted_before_it_was_read_is_told_and_the_rest_is_read_on() {
+    let Some(setup) = Setup::find() else { return };
+    let log = setup.connect();
+    let of = TopicPartition::new(setup.requests, TASK);
+    fill(&setup, of, 1);
+    let ends = Arc::clone(&log.shared.ends);
+    let mut reader = Reader::new(&setup.settings(), "reading", ends, Arc::new(|| ())).unwrap();
+    reader.fetch(&[(of, Offset(0))], 1, WITHIN).unwrap();
+    reader.rest().unwrap();
+
+    fill(&setup, of, 9);
+    let client: AdminClient<DefaultClientContext> = setup.settings().client().create().unwrap();
+    let deleted = list([(of, position(Offset(8)))]).unwrap();
+    block_on(client.delete_records(&deleted, &AdminOptions::new())).unwrap();
+
+    let asked = reader.fetch(&[(of, Offset(1))], 10, WITHIN);
+    assert!(matches!(asked, Err(Error::OutOfRange { of: found, .. }) if found == of), "{asked:?}");
+    let rest = reader.fetch(&[(of, Offset(8))], 10, WITHIN).unwrap();
+    assert!(!rest.records.is_empty());
 }

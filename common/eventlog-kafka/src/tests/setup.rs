@@ -17,24 +17,24 @@ use tempfile::TempDir;
 use crate::testing::Broker;
 use crate::{KafkaLog, KafkaSession, Service, Settings};
 
-pub(super) const PARTITIONS: u32 = 2;
-pub(super) const STORE: StoreName = StoreName::new("stock");
-pub(super) const TASK: Partition = Partition(1);
+pub(crate) const PARTITIONS: u32 = 2;
+pub(crate) const STORE: StoreName = StoreName::new("stock");
+pub(crate) const TASK: Partition = Partition(1);
 /// What is to happen happens within this time.
-pub(super) const WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const WITHIN: Duration = Duration::from_secs(30);
 
 /// A service on a log of its own.
-pub(super) struct Setup {
-    pub(super) broker: &'static Broker,
-    pub(super) directory: TempDir,
-    pub(super) requests: TopicName,
-    pub(super) decisions: TopicName,
-    pub(super) service: Service,
+pub(crate) struct Setup {
+    pub(crate) broker: &'static Broker,
+    pub(crate) directory: TempDir,
+    pub(crate) requests: TopicName,
+    pub(crate) decisions: TopicName,
+    pub(crate) service: Service,
 }
 
 impl Setup {
     /// A new one, where there is a broker.
-    pub(super) fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let broker = Broker::find()?;
         let [requests, decisions, changelog] =
             ["requests", "decisions", "changelog"].map(|base| TopicName::new(unique_name(base)));
@@ -43,30 +43,30 @@ impl Setup {
         Some(Setup { broker, directory, requests, decisions, service })
     }
 
-    pub(super) fn topics(&self) -> Vec<TopicConfig> {
+    pub(crate) fn topics(&self) -> Vec<TopicConfig> {
         let topic = |name| TopicConfig { name, retention: Retention::Forever };
         vec![topic(self.requests), topic(self.decisions)]
     }
 
-    pub(super) fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         self.broker.settings(PARTITIONS, self.directory.path())
     }
 
-    pub(super) fn connect(&self) -> KafkaLog {
+    pub(crate) fn connect(&self) -> KafkaLog {
         self.connect_in(self.directory.path())
     }
 
-    pub(super) fn connect_in(&self, state_directory: &Path) -> KafkaLog {
+    pub(crate) fn connect_in(&self, state_directory: &Path) -> KafkaLog {
         let settings = self.broker.settings(PARTITIONS, state_directory);
         self.connect_with(settings)
     }
 
-    pub(super) fn connect_with(&self, settings: Settings) -> KafkaLog {
+    pub(crate) fn connect_with(&self, settings: Settings) -> KafkaLog {
         KafkaLog::connect(settings, &self.topics(), std::slice::from_ref(&self.service)).unwrap()
     }
 
     /// A session that is open and owns as many partitions.
-    pub(super) fn join(&self, log: &KafkaLog, count: usize) -> KafkaSession {
+    pub(crate) fn join(&self, log: &KafkaLog, count: usize) -> KafkaSession {
         let (wake, woken) = channel();
         let waker = Arc::new(move || wake.send(()).unwrap_or_default());
         let membership = Membership { group: self.service.group, sources: vec![self.requests] };
@@ -78,12 +78,12 @@ impl Setup {
         session
     }
 
-    pub(super) fn changelog(&self) -> TopicPartition {
+    pub(crate) fn changelog(&self) -> TopicPartition {
         TopicPartition::new(self.service.changelog, TASK)
     }
 
     /// A batch that decides something, changes the store and takes requests up to an offset.
-    pub(super) fn batch(&self, text: &str, taken: u64) -> CommitBatch {
+    pub(crate) fn batch(&self, text: &str, taken: u64) -> CommitBatch {
         let bytes = Bytes::copy_from_slice(text.as_bytes());
         let output = ProducedRecord {
             destination: TopicPartition::new(self.decisions, TASK),
@@ -104,7 +104,7 @@ impl Setup {
 
     /// Commits such a batch and writes it to the store, as a worker does. Gives the end of the
     /// changelog after it.
-    pub(super) fn commit(&self, session: &mut KafkaSession, text: &str) -> Offset {
+    pub(crate) fn commit(&self, session: &mut KafkaSession, text: &str) -> Offset {
         let batch = self.batch(text, 0);
         let changes = batch.tasks[0].changes.clone();
         let outcome = session.commit(batch);
@@ -117,7 +117,7 @@ impl Setup {
     }
 
     /// Reads the changelog to its end, from where the store is. Gives how many changes there were.
-    pub(super) fn restore(&self, session: &mut KafkaSession) -> usize {
+    pub(crate) fn restore(&self, session: &mut KafkaSession) -> usize {
         let known = session.positions(&[TASK]).unwrap();
         let mut from = known[0].checkpoint.unwrap_or_default();
         let end = session.ends(&[self.changelog()]).unwrap()[0];
@@ -132,7 +132,7 @@ impl Setup {
     }
 
     /// The keys of all decisions that hold.
-    pub(super) fn decided(&self, session: &mut KafkaSession) -> Vec<String> {
+    pub(crate) fn decided(&self, session: &mut KafkaSession) -> Vec<String> {
         let of = TopicPartition::new(self.decisions, TASK);
         let end = session.ends(&[of]).unwrap()[0];
         let mut position = Offset(0);
@@ -148,6 +148,6 @@ impl Setup {
 }
 
 /// The value of a key of the store.
-pub(super) fn value(session: &KafkaSession, key: &str) -> Option<Bytes> {
+pub(crate) fn value(session: &KafkaSession, key: &str) -> Option<Bytes> {
     session.get(TASK, STORE, key.as_bytes()).unwrap()
 }
