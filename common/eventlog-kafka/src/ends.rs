@@ -25,7 +25,7 @@ impl Ends {
 
     /// One past the last record of each, whether committed or not: the high watermark.
     pub(crate) fn ends(&self, of: &[TopicPartition]) -> Result<Vec<Offset>, eventlog::Error> {
-        self.look_up(of, rdkafka::Offset::End)
+        ends_of(&self.client, of, rdkafka::Offset::End, self.timeout)
     }
 
     /// The first offset of each that there still is, up to its end.
@@ -33,28 +33,11 @@ impl Ends {
         &self,
         of: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Range<Offset>>, eventlog::Error> {
-        let begins = self.look_up(of, rdkafka::Offset::Beginning)?;
+        let begin = rdkafka::Offset::Beginning;
+        let begins = ends_of(&self.client, of, begin, self.timeout)?;
         let ends = self.ends(of)?;
         let extents = begins.into_iter().zip(ends).map(|(begin, end)| begin..end);
         Ok(of.iter().copied().zip(extents).collect())
-    }
-
-    /// Both logical offsets are what the broker takes for the times of the last and of the first
-    /// record, so one request answers for all partitions of a broker.
-    fn look_up(
-        &self,
-        of: &[TopicPartition],
-        which: rdkafka::Offset,
-    ) -> Result<Vec<Offset>, eventlog::Error> {
-        if of.is_empty() {
-            return Ok(Vec::new());
-        }
-        let asked = list(of.iter().map(|of| (*of, which))).map_err(unreachable)?;
-        let found = self.client.offsets_for_times(asked, self.timeout).map_err(unreachable)?;
-        let offset_of = |of: &TopicPartition| {
-            answered(&found, *of)?.ok_or_else(|| unreachable(format!("no offset of {of}")))
-        };
-        of.iter().map(offset_of).collect()
     }
 
     /// Checks that each position lies in its partition.
@@ -76,4 +59,24 @@ impl Ends {
             None => Ok(()),
         }
     }
+}
+
+/// Where partitions begin or end, as this client sees it. Both logical offsets are what the broker
+/// takes for the times of the last and of the first record, so one request answers for all
+/// partitions of a broker.
+pub(crate) fn ends_of(
+    client: &BaseConsumer,
+    of: &[TopicPartition],
+    which: rdkafka::Offset,
+    timeout: Duration,
+) -> Result<Vec<Offset>, eventlog::Error> {
+    if of.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked = list(of.iter().map(|of| (*of, which))).map_err(unreachable)?;
+    let found = client.offsets_for_times(asked, timeout).map_err(unreachable)?;
+    let offset_of = |of: &TopicPartition| {
+        answered(&found, *of)?.ok_or_else(|| unreachable(format!("no offset of {of}")))
+    };
+    of.iter().map(offset_of).collect()
 }

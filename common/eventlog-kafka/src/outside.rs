@@ -101,6 +101,7 @@ fn answer_all(mut reader: Reader, ends: &Ends, wait: Duration, asked: &Receiver<
 }
 
 /// Reads up to where the partition ends now, or to an open transaction that does not end in time.
+/// Nothing at all is an answer only where there is nothing.
 fn read(
     reader: &mut Reader,
     ends: &Ends,
@@ -116,6 +117,9 @@ fn read(
         let fetched = reader.fetch(&[(of, position)], left, LOOK)?;
         position = fetched.positions.first().map_or(position, |(_, position)| *position);
         records.extend(fetched.records);
+    }
+    if records.is_empty() && position < end && records_max > 0 {
+        return Err(unreachable(format!("{of} could not be read from {from} in time")));
     }
     Ok(records)
 }

@@ -12,7 +12,7 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 use streams::{ConsumedRecord, Fetched, Offset, TopicName, TopicPartition};
 
 use crate::clock::Deadline;
-use crate::ends::Ends;
+use crate::ends::{Ends, ends_of};
 use crate::error::{Error, unreachable};
 use crate::records::{consumed, known, list, partition, position, raw_partition};
 use crate::settings::Settings;
@@ -125,18 +125,17 @@ impl Reader {
         };
         let wanted: Vec<_> = self.places.iter().filter(is_wanted).map(|(of, _)| *of).collect();
         self.pause(&wanted, false)?;
-        self.wake_for(&wanted)
+        self.wake_for(&wanted);
+        Ok(())
     }
 
     /// Where all of a broker's partitions were paused, the client's thread for that broker sleeps
-    /// for up to a second before it sees that one is read on. A request wakes it.
-    fn wake_for(&self, of: &[TopicPartition]) -> Result<(), LogError> {
-        if of.is_empty() {
-            return Ok(());
+    /// for up to a second before it sees that one is read on. A request wakes it, whatever the
+    /// answer.
+    fn wake_for(&self, of: &[TopicPartition]) {
+        if let Err(error) = ends_of(&self.client, of, rdkafka::Offset::End, self.timeout) {
+            tracing::debug!(%error, "the reader is not woken");
         }
-        let asked = list(of.iter().map(|of| (*of, rdkafka::Offset::End))).map_err(unreachable)?;
-        self.client.offsets_for_times(asked, self.timeout).map_err(unreachable)?;
-        Ok(())
     }
 
     fn read_from(&mut self, of: &[(TopicPartition, Offset)]) {
@@ -270,7 +269,10 @@ impl Reader {
         let is_read = |(_, place): &(&TopicPartition, &Place)| !place.is_paused;
         let read = self.places.iter().filter(is_read).map(|(of, place)| (*of, place.read));
         let (of, positions): (Vec<_>, Vec<_>) = read.unzip();
-        let Ok(ends) = self.ends.ends(&of) else { return Ok(()) };
+        // Up to an open transaction: what comes behind it is read by nobody.
+        let Ok(ends) = ends_of(&self.client, &of, rdkafka::Offset::End, self.timeout) else {
+            return Ok(());
+        };
         let read = of.into_iter().zip(positions.into_iter().zip(ends)).collect();
         if let Some((of, position)) = self.watch.look(read) {
             tracing::warn!(%of, %position, "the reader starts over: it does not get on");

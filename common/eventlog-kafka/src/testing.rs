@@ -121,12 +121,13 @@ impl Broker {
         self.engine(&["start"], &[])
     }
 
-    /// Stops all of its threads where they are, until [`Broker::resume`].
+    /// Stops it where it is, until [`Broker::resume`].
     ///
     /// # Errors
     /// As [`Broker::kill`].
     pub fn suspend(&self) -> io::Result<()> {
-        self.engine(&["pause"], &[])
+        // By a signal: engines freeze containers with what not every system lets them.
+        self.engine(&["exec"], &["pkill", "-STOP", "java"])
     }
 
     /// Lets it go on.
@@ -134,7 +135,7 @@ impl Broker {
     /// # Errors
     /// As [`Broker::kill`].
     pub fn resume(&self) -> io::Result<()> {
-        self.engine(&["unpause"], &[])
+        self.engine(&["exec"], &["pkill", "-CONT", "java"])
     }
 
     /// The partitions, of any topic, in which a transaction holds back those who read committed
@@ -164,14 +165,26 @@ impl Broker {
         Ok(undecided)
     }
 
+    /// What it has said so far.
+    ///
+    /// # Errors
+    /// As [`Broker::kill`].
+    pub fn words(&self) -> io::Result<Vec<u8>> {
+        self.ask_engine(&["logs"], &[])
+    }
+
     /// Runs a command of the engine on the container.
     fn engine(&self, verb: &[&str], then: &[&str]) -> io::Result<()> {
+        self.ask_engine(verb, then).map(|_| ())
+    }
+
+    fn ask_engine(&self, verb: &[&str], then: &[&str]) -> io::Result<Vec<u8>> {
         let container = self.container.as_ref();
         let id = container.map(|container| container.id.as_str());
         let id = id.ok_or_else(|| io::Error::other("the broker is in no container of ours"))?;
         let output = Command::new("docker").args(verb).arg(id).args(then).output()?;
         if output.status.success() {
-            return Ok(());
+            return Ok(output.stdout);
         }
         Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
     }

@@ -2,7 +2,7 @@
 //! judgement of what is left.
 
 use std::{
-    fmt,
+    fmt, fs,
     io::{self, Write},
     process::ExitStatus,
     time::{Duration, Instant},
@@ -88,7 +88,7 @@ pub async fn run(options: &Options, broker: &Broker) -> Result<Report, Error> {
     if result.as_ref().is_ok_and(|report| report.findings.is_empty()) {
         return result;
     }
-    let kept = format!("state and words of all instances are in {}", cluster.keep().display());
+    let kept = keep(&mut cluster, broker);
     match result {
         Ok(mut report) => {
             report.findings.push(kept);
@@ -96,6 +96,18 @@ pub async fn run(options: &Options, broker: &Broker) -> Result<Report, Error> {
         }
         Err(error) => Err(Error::Kept { error: Box::new(error), kept }),
     }
+}
+
+/// Keeps what tells why, and says where. A broker that does not answer tells nothing.
+fn keep(cluster: &mut Cluster, broker: &Broker) -> String {
+    let directory = cluster.keep();
+    let words = broker.words().and_then(|words| fs::write(directory.join("broker.log"), words));
+    let undecided = block_in_place(|| broker.undecided());
+    format!(
+        "state and words of all instances and of the broker are in {} ({words:?}); open \
+         transactions are in {undecided:?}",
+        directory.display()
+    )
 }
 
 /// What is to be done at its time.
