@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use shell::metrics::{Kind, Sample};
+use shell::metrics::{Sample, Value};
 use shell::{Health, Report};
 
 /// What the tables can be used for.
@@ -112,32 +112,26 @@ impl Report for Progress {
     fn samples(&self) -> Vec<Sample> {
         let is_filling = matches!(self.tables(), Tables::Filling { .. });
         let is_writer = self.is_writer.load(Ordering::Relaxed);
-        let sample =
-            |name, kind, help, value| Sample { name, labels: Vec::new(), kind, help, value };
         vec![
-            sample(
+            Sample::new(
                 "read_model_lag_records",
-                Kind::Gauge,
                 "Records of the log that the read model does not show yet.",
-                self.lag(),
+                Value::gauge(self.lag()),
             ),
-            sample(
+            Sample::new(
                 "read_model_events_total",
-                Kind::Counter,
                 "Events that the read model took up.",
-                self.events(),
+                Value::Counter(self.events()),
             ),
-            sample(
+            Sample::new(
                 "read_model_filling",
-                Kind::Gauge,
                 "1 while the read model is made from the begin of the log.",
-                is_filling.into(),
+                Value::gauge(is_filling),
             ),
-            sample(
+            Sample::new(
                 "read_model_writer",
-                Kind::Gauge,
                 "1 where this instance writes the read model.",
-                is_writer.into(),
+                Value::gauge(is_writer),
             ),
         ]
     }

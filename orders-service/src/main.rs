@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use events::topics::{self, ORDERS_SERVICE};
 use orders_read_model::{Place, READ_MODEL_FILE, ReadModel};
-use orders_service::{http, settings, topology};
+use orders_service::{http, outcomes, settings, topology};
 use shell::ServiceHandle;
 use standalone::Service;
 
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     let settings = Settings::parse();
     let (place, rebuild) = (settings.read_model_place(), settings.read_model.rebuild_read_model);
     let api = move |service: ServiceHandle, admission| {
+        outcomes::watch(&service);
         let read_model = ReadModel::start(service.log(), &place, rebuild)?;
         service.add_part(read_model.report());
         Ok(http::router(service, admission, read_model))

@@ -11,7 +11,7 @@ use events::topics;
 use orders_read_model::{Place, READ_MODEL_FILE, ReadModel};
 use orders_service::order::state::Timeouts;
 use shell::admission::{Admission, Limits};
-use shell::{ServiceHandle, Workers, edge, server};
+use shell::{DataDirectory, ServiceHandle, Workers, edge, server};
 use streams::{Topology, TopologyError};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -93,6 +93,8 @@ pub async fn start(settings: &Settings) -> Result<Running, Error> {
     let topologies = topologies(settings.orders.timeouts())?;
     let (services, mut workers) = Workers::start(log, &topologies, WORKER_THREADS)?;
     let services = Services::of(services);
+    orders_service::outcomes::watch(&services.orders);
+    services.orders.add_part(Arc::new(DataDirectory::new(&data_dir)));
     let started = tokio::select! {
         error = workers.failed() => Err(error.into()),
         loaded = fill(&sample, &services) => loaded.map_err(Error::Sample),

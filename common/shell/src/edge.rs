@@ -15,6 +15,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::admission::{Admission, Limits};
@@ -94,6 +95,7 @@ async fn no_route() -> ApiError {
 async fn surround(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     // A copy: the URI itself would keep the whole head in memory as long as the request waits.
     let path: Box<str> = request.uri().path().into();
+    let began = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     request.extensions_mut().insert(edge.admission.clone());
@@ -106,7 +108,7 @@ async fn surround(State(edge): State<Edge>, mut request: Request, next: Next) ->
     };
     let response = with_problem(response, &path);
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    edge.metrics.count(route, &method, response.status());
+    edge.metrics.count(route, &method, response.status(), began.elapsed());
     response
 }
 

@@ -1,18 +1,19 @@
-//! How many records a service reads and writes, by topic.
+//! How many records a service reads and writes, by topic, and in which commits.
 
 use std::sync::{Mutex, PoisonError};
 
 use streams::TopicName;
 
+use crate::commits::Commits;
 use crate::health::Report;
-use crate::metrics::{Kind, Sample};
+use crate::metrics::{Sample, Value};
 
-/// Records of one service so far, its workers and its routes together.
-#[derive(Debug)]
+/// Records of one service so far, its workers and its routes together, and its workers' commits.
 pub(crate) struct Flow {
     service: &'static str,
     read: Counts,
     written: Counts,
+    commits: Commits,
 }
 
 /// Records by topic. A service has a handful of topics, so that looking through them all costs less
@@ -22,7 +23,12 @@ struct Counts(Mutex<Vec<(TopicName, u64)>>);
 
 impl Flow {
     pub(crate) fn new(service: &'static str) -> Self {
-        Flow { service, read: Counts::default(), written: Counts::default() }
+        Flow {
+            service,
+            read: Counts::default(),
+            written: Counts::default(),
+            commits: Commits::default(),
+        }
     }
 
     /// Counts what a fetch brought. A record that is fetched again, after a commit that did not
@@ -34,6 +40,10 @@ impl Flow {
     /// Counts what is committed, and nothing else.
     pub(crate) fn written(&self, records: impl IntoIterator<Item = (TopicName, u64)>) {
         self.written.add(records.into_iter());
+    }
+
+    pub(crate) const fn commits(&self) -> &Commits {
+        &self.commits
     }
 }
 
@@ -68,12 +78,9 @@ pub(crate) fn by_topic(topics: impl Iterator<Item = TopicName>) -> Vec<(TopicNam
 
 impl Report for Flow {
     fn samples(&self) -> Vec<Sample> {
-        let sample = |name, help, (topic, value): (TopicName, u64)| Sample {
-            name,
-            labels: vec![("service", self.service), ("topic", topic.as_str())],
-            kind: Kind::Counter,
-            help,
-            value,
+        let sample = |name, help, (topic, count): (TopicName, u64)| {
+            let sample = Sample::new(name, help, Value::Counter(count));
+            sample.with("service", self.service).with("topic", topic.as_str())
         };
         let read = self.read.get().into_iter().map(|count| {
             sample("streams_records_read_total", "Records that the service fetched.", count)
@@ -81,6 +88,6 @@ impl Report for Flow {
         let written = self.written.get().into_iter().map(|count| {
             sample("streams_records_written_total", "Records that the service committed.", count)
         });
-        read.chain(written).collect()
+        read.chain(written).chain(self.commits.samples(self.service)).collect()
     }
 }

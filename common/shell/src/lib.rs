@@ -12,13 +12,14 @@
 //! - [`requests`]: sending a request to the service, and seeing what became of it
 //! - `service`: a running service as its routes see it, and `read`: what they ask of it
 //! - `health`: how it is doing, and the parts beside its workers
-//! - `flow`: how many records it reads and writes
+//! - `flow`, `commits` and `tasks`: how many records it reads and writes, in which commits, and how
+//!   far its tasks are
 //! - `owners`: which worker to ask
 //! - `peers`: the service's other instances, and what is asked of them
 //! - `driver`: threads that do on a log what workers say
 //! - `workers`: the driver with its log, as a program holds them
 //! - [`openapi`]: what the routes are, as a document and a page
-//! - [`operations`] and [`metrics`]: how an operator sees what goes on
+//! - [`operations`], [`metrics`] and `directory`: how an operator sees what goes on
 //! - [`clock`]: the one place where the wall clock is read
 //! - [`starting`]: what answers before the rest can
 //! - [`telemetry`] and [`shutdown`]: the process around it all
@@ -26,6 +27,8 @@
 
 pub mod admission;
 pub mod clock;
+mod commits;
+mod directory;
 mod driver;
 pub mod duration;
 pub mod edge;
@@ -48,6 +51,7 @@ pub mod server;
 mod service;
 pub mod shutdown;
 pub mod starting;
+mod tasks;
 pub mod telemetry;
 pub mod text;
 pub mod unique;
@@ -55,6 +59,8 @@ mod workers;
 
 pub use eventlog::Appended;
 
+pub use commits::Observer;
+pub use directory::DataDirectory;
 pub use driver::{Driver, Error, start};
 pub use health::{Health, Report};
 pub use peers::{Peering, endpoints_topic};

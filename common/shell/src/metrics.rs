@@ -1,32 +1,48 @@
-//! What the server counts, in the text format of Prometheus.
+//! What the server counts, as OpenMetrics text, which Prometheus reads.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+pub use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 use crate::admission::Admission;
-use crate::health::Report;
+
+/// The media type of the text.
+pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Methods that are counted each for itself; all others together.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "HEAD", "OTHER"];
 /// Statuses that are counted each for itself; all others together, as 0.
 const STATUSES: [u16; 17] =
     [200, 201, 202, 204, 304, 400, 404, 405, 408, 409, 413, 415, 422, 500, 503, 504, 0];
+/// Bounds between requests that took shorter and longer, in seconds. The longest are waits.
+const REQUEST_SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
 /// Counts of all requests so far.
 #[derive(Debug)]
 pub struct Metrics {
     started: Instant,
-    routes: RwLock<BTreeMap<String, Arc<RouteCounts>>>,
+    routes: RwLock<BTreeMap<String, Arc<Route>>>,
 }
 
-/// Counts of the requests of one route.
-#[derive(Debug, Default)]
-struct RouteCounts([[AtomicU64; STATUSES.len()]; METHODS.len()]);
+/// The requests of one route.
+#[derive(Debug)]
+struct Route {
+    answers: [[AtomicU64; STATUSES.len()]; METHODS.len()],
+    seconds: Histogram,
+}
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -34,176 +50,189 @@ impl Default for Metrics {
     }
 }
 
+impl Default for Route {
+    fn default() -> Self {
+        Route { answers: Default::default(), seconds: Histogram::new(REQUEST_SECONDS) }
+    }
+}
+
 impl Metrics {
-    /// Counts an answer. `route` is the pattern that the path matched, of which there are few.
-    pub fn count(&self, route: &str, method: &Method, status: StatusCode) {
+    /// Counts an answer that took so long. `route` is the pattern that the path matched, of which
+    /// there are few.
+    pub fn count(&self, route: &str, method: &Method, status: StatusCode, took: Duration) {
         let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counts) = routes.get(route) {
-            counts.count(method, status);
+        if let Some(known) = routes.get(route) {
+            known.count(method, status, took);
             return;
         }
         drop(routes);
         let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-        routes.entry(route.to_owned()).or_default().count(method, status);
+        routes.entry(route.to_owned()).or_default().count(method, status, took);
     }
 
-    /// All of it as text, and what these parts count.
-    pub fn render(&self, admission: &Admission, parts: &[Arc<dyn Report>]) -> String {
-        let mut text = String::new();
-        let mut samples: Vec<Sample> = parts.iter().flat_map(|part| part.samples()).collect();
-        // All numbers of one name stand together, whichever parts they come from.
-        samples.sort_by_key(|sample| sample.name);
-        // Writing to a string never fails.
-        let _ = self.write(&mut text, admission);
-        for of_one_name in samples.chunk_by(|one, next| one.name == next.name) {
-            let _ = write_samples(&mut text, of_one_name);
+    /// All of it, and how many requests there are now.
+    pub fn samples(&self, admission: &Admission) -> Vec<Sample> {
+        let now = |name, help, count| Sample::new(name, help, Value::gauge(count));
+        let mut samples = vec![
+            now("http_requests_working", "Requests being worked on.", admission.working()),
+            now(
+                "http_requests_arriving",
+                "Requests whose bodies still arrive.",
+                admission.arriving(),
+            ),
+            now(
+                "http_requests_waiting",
+                "Requests waiting for something to happen.",
+                admission.waiting(),
+            ),
+            now(
+                "http_streams_open",
+                "Answers that go on as long as there is news.",
+                admission.streams(),
+            ),
+            Sample::new(
+                "uptime_seconds",
+                "Time since the start.",
+                Value::gauge(self.started.elapsed().as_secs()),
+            ),
+        ];
+        for (name, route) in &*self.routes.read().unwrap_or_else(PoisonError::into_inner) {
+            samples.extend(route.samples(name));
         }
-        text
-    }
-
-    fn write(&self, text: &mut String, admission: &Admission) -> fmt::Result {
-        head(text, "http_requests_total", "counter", "Requests answered.")?;
-        for (route, counts) in &*self.routes.read().unwrap_or_else(PoisonError::into_inner) {
-            for (method, status, count) in counts.nonzero() {
-                writeln!(
-                    text,
-                    "http_requests_total{{route=\"{route}\",method=\"{method}\",\
-                     status=\"{status}\"}} {count}"
-                )?;
-            }
-        }
-        head(text, "http_requests_working", "gauge", "Requests being worked on.")?;
-        writeln!(text, "http_requests_working {}", admission.working())?;
-        head(text, "http_requests_arriving", "gauge", "Requests whose bodies still arrive.")?;
-        writeln!(text, "http_requests_arriving {}", admission.arriving())?;
-        head(text, "http_requests_waiting", "gauge", "Requests waiting for something to happen.")?;
-        writeln!(text, "http_requests_waiting {}", admission.waiting())?;
-        head(text, "http_streams_open", "gauge", "Answers that go on as long as there is news.")?;
-        writeln!(text, "http_streams_open {}", admission.streams())?;
-        head(text, "uptime_seconds", "gauge", "Time since the start.")?;
-        writeln!(text, "uptime_seconds {:.3}", self.started.elapsed().as_secs_f64())
+        samples
     }
 }
 
-/// What a number means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It only grows, but for restarts.
-    Counter,
-    /// It goes up and down.
-    Gauge,
-}
-
-/// One number of a part of the program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// Its name; a unit comes last, and `_total` after a counter's.
-    pub name: &'static str,
-    /// What tells it from others of its name in the process: names and values of labels.
-    pub labels: Vec<(&'static str, &'static str)>,
-    /// What it means.
-    pub kind: Kind,
-    /// The same for people, as a sentence.
-    pub help: &'static str,
-    /// The number.
-    pub value: u64,
-}
-
-/// Writes samples that have one name, and with it one kind and one help.
-fn write_samples(text: &mut String, samples: &[Sample]) -> fmt::Result {
-    let Some(Sample { name, kind, help, .. }) = samples.first() else { return Ok(()) };
-    let kind = match kind {
-        Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
-    };
-    head(text, name, kind, help)?;
-    for Sample { labels, value, .. } in samples {
-        text.push_str(name);
-        for (number, (label, content)) in labels.iter().enumerate() {
-            let before = if number == 0 { '{' } else { ',' };
-            write!(text, "{before}{label}=\"{content}\"")?;
-        }
-        let after = if labels.is_empty() { "" } else { "}" };
-        writeln!(text, "{after} {value}")?;
-    }
-    Ok(())
-}
-
-fn head(text: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
-    writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")
-}
-
-impl RouteCounts {
-    fn count(&self, method: &Method, status: StatusCode) {
+impl Route {
+    fn count(&self, method: &Method, status: StatusCode, took: Duration) {
         let method = METHODS.iter().position(|name| *name == method.as_str());
         let status = STATUSES.iter().position(|code| *code == status.as_u16());
         let method = method.unwrap_or(METHODS.len() - 1);
         let status = status.unwrap_or(STATUSES.len() - 1);
-        self.0[method][status].fetch_add(1, Ordering::Relaxed);
+        self.answers[method][status].fetch_add(1, Ordering::Relaxed);
+        self.seconds.observe(took.as_secs_f64());
     }
 
-    fn nonzero(&self) -> impl Iterator<Item = (&'static str, u16, u64)> {
-        METHODS.iter().zip(&self.0).flat_map(|(method, counts)| {
-            STATUSES
-                .iter()
-                .zip(counts)
-                .map(|(status, count)| (*method, *status, count.load(Ordering::Relaxed)))
-                .filter(|(_, _, count)| *count > 0)
-        })
+    fn samples(&self, route: &str) -> Vec<Sample> {
+        let mut samples = vec![
+            Sample::new(
+                "http_request_duration_seconds",
+                "Time from the head of a request to the head of its answer, waits and all.",
+                Value::Histogram(self.seconds.clone()),
+            )
+            .with("route", route.to_owned()),
+        ];
+        for (method, counts) in METHODS.iter().zip(&self.answers) {
+            for (status, count) in STATUSES.iter().zip(counts) {
+                let count = count.load(Ordering::Relaxed);
+                if count > 0 {
+                    let value = Value::Counter(count);
+                    let sample = Sample::new("http_requests_total", "Requests answered.", value);
+                    let sample = sample.with("route", route.to_owned()).with("method", *method);
+                    samples.push(sample.with("status", status.to_string()));
+                }
+            }
+        }
+        samples
+    }
+}
+
+/// One number of a part of the program.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Its name; a unit comes last, and `_total` after a counter's.
+    pub name: &'static str,
+    /// What tells it from others of its name in the process: names and values of labels.
+    pub labels: Vec<(&'static str, Cow<'static, str>)>,
+    /// What it means, for people, as a sentence.
+    pub help: &'static str,
+    /// What it is now.
+    pub value: Value,
+}
+
+/// What a number is now. All numbers of one name are of one kind.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// It only grows, but for restarts.
+    Counter(u64),
+    /// It goes up and down.
+    Gauge(i64),
+    /// How many things were how large or took how long. Has a label at least.
+    Histogram(Histogram),
+}
+
+impl Sample {
+    /// A number without labels.
+    pub const fn new(name: &'static str, help: &'static str, value: Value) -> Self {
+        Sample { name, labels: Vec::new(), help, value }
+    }
+
+    /// The same with one more label.
+    pub fn with(mut self, label: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.labels.push((label, value.into()));
+        self
+    }
+}
+
+impl Value {
+    /// A number that goes up and down.
+    pub fn gauge(number: impl TryInto<i64>) -> Self {
+        Value::Gauge(number.try_into().unwrap_or(i64::MAX))
+    }
+
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        match self {
+            Value::Counter(count) => encoder.encode_counter::<NoLabelSet, _, f64>(count, None),
+            Value::Gauge(number) => encoder.encode_gauge(number),
+            Value::Histogram(histogram) => histogram.encode(encoder),
+        }
+    }
+
+    const fn kind(&self) -> MetricType {
+        match self {
+            Value::Counter(_) => MetricType::Counter,
+            Value::Gauge(_) => MetricType::Gauge,
+            Value::Histogram(_) => MetricType::Histogram,
+        }
+    }
+}
+
+/// Numbers as text.
+pub fn render(mut samples: Vec<Sample>) -> String {
+    // All numbers of one name stand together, whichever parts they come from.
+    samples.sort_by_key(|sample| sample.name);
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Samples(samples)));
+    let mut text = String::new();
+    // Writing to a string never fails.
+    let _ = encode(&mut text, &registry);
+    text
+}
+
+/// Numbers in order of name.
+#[derive(Debug)]
+struct Samples(Vec<Sample>);
+
+impl Collector for Samples {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for of_one_name in self.0.chunk_by(|one, next| one.name == next.name) {
+            let Some(Sample { name, help, value, .. }) = of_one_name.first() else { continue };
+            // It is written after each count again.
+            let name = name.strip_suffix("_total").unwrap_or(name);
+            let mut metric = encoder.encode_descriptor(name, help, None, value.kind())?;
+            for Sample { labels, value, .. } in of_one_name {
+                match (labels.is_empty(), value) {
+                    (true, Value::Counter(count)) => {
+                        metric.encode_counter::<NoLabelSet, _, f64>(count, None)?;
+                    }
+                    (true, Value::Gauge(number)) => metric.encode_gauge(number)?,
+                    _ => value.encode(metric.encode_family(labels)?)?,
+                }
+            }
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::admission::Limits;
-
-    #[test]
-    fn answers_are_counted_by_route_method_and_status() {
-        let metrics = Metrics::default();
-        metrics.count("/v1/orders", &Method::POST, StatusCode::CREATED);
-        metrics.count("/v1/orders", &Method::POST, StatusCode::CREATED);
-        metrics.count("/v1/orders", &Method::PATCH, StatusCode::IM_A_TEAPOT);
-
-        let text = metrics.render(&Admission::new(Limits::default()), &[]);
-
-        let line = |method: &str, status: u16, count: u64| {
-            format!(
-                "http_requests_total{{route=\"/v1/orders\",method=\"{method}\",\
-                 status=\"{status}\"}} {count}\n"
-            )
-        };
-        assert!(text.contains(&(line("POST", 201, 2) + &line("OTHER", 0, 1))), "{text}");
-        assert!(text.contains("# TYPE uptime_seconds gauge\nuptime_seconds "), "{text}");
-    }
-
-    /// A part that counts `sheep_total` by meadow, and something of its own.
-    struct Shepherd(&'static str, u64);
-
-    impl Report for Shepherd {
-        fn samples(&self) -> Vec<Sample> {
-            let sheep = Sample {
-                name: "sheep_total",
-                labels: vec![("meadow", self.0), ("kind", "black")],
-                kind: Kind::Counter,
-                help: "Sheep seen.",
-                value: self.1,
-            };
-            let dogs = Sample { name: "dogs", labels: Vec::new(), kind: Kind::Gauge, ..sheep };
-            vec![sheep, Sample { help: "Dogs.", ..dogs }]
-        }
-    }
-
-    #[test]
-    fn samples_of_one_name_stand_together_under_one_head() {
-        let parts: [Arc<dyn Report>; 2] = [Arc::new(Shepherd("a", 1)), Arc::new(Shepherd("b", 2))];
-
-        let text = Metrics::default().render(&Admission::new(Limits::default()), &parts);
-
-        let expected = "# HELP dogs Dogs.\n# TYPE dogs gauge\ndogs 1\ndogs 2\n\
-            # HELP sheep_total Sheep seen.\n# TYPE sheep_total counter\n\
-            sheep_total{meadow=\"a\",kind=\"black\"} 1\n\
-            sheep_total{meadow=\"b\",kind=\"black\"} 2\n";
-        assert!(text.ends_with(expected), "{text}");
-    }
-}
+mod tests;

@@ -1,12 +1,14 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,9 +16,13 @@ use utoipa_axum::routes;
 use crate::admission::Admission;
 use crate::health::Health;
 use crate::json;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::problem::{ApiError, Members};
 use crate::service::ServiceHandle;
+
+/// How long all services together have to say how far their tasks are: less than Prometheus waits
+/// for the whole.
+const MEASURE_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// How the server is.
 #[derive(Serialize, ToSchema)]
@@ -99,14 +105,18 @@ async fn ready(State(server): State<Arc<Server>>) -> Result<Response, ApiError> 
     tag = "Operations",
     responses((
         status = 200,
-        description = "Counts in the text format of Prometheus.",
+        description = "Counts in the text format of OpenMetrics.",
         body = String,
-        content_type = "text/plain",
+        content_type = "application/openmetrics-text",
     )),
 )]
 async fn measured(State(server): State<Arc<Server>>) -> Response {
     let Server { services, metrics, admission } = &*server;
-    let parts: Vec<_> = services.iter().flat_map(ServiceHandle::parts).collect();
-    let counts = metrics.render(admission, &parts);
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], counts).into_response()
+    let mut samples = metrics.samples(admission);
+    let until = Instant::now() + MEASURE_TIME_MAX;
+    for service in services {
+        samples.extend(service.measure(until).await);
+        samples.extend(service.parts().iter().flat_map(|part| part.samples()));
+    }
+    ([(CONTENT_TYPE, metrics::MEDIA_TYPE)], metrics::render(samples)).into_response()
 }

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::clock;
+use crate::commits::Observer;
 use crate::driver::{Command, TablePage, WorkerAddress};
 use crate::flow::Flow;
 use crate::health::{Health, Report};
@@ -118,6 +119,16 @@ impl ServiceHandle {
     /// From now on an operator hears of this part, too, where he hears of the service.
     pub fn add_part(&self, part: Arc<dyn Report>) {
         self.parts.write().unwrap_or_else(PoisonError::into_inner).push(part);
+    }
+
+    /// From now on this part is shown what the service commits, and an operator hears of it, too.
+    /// There is one such part; another one is never shown anything.
+    pub fn observe<O: Observer + 'static>(&self, observer: Arc<O>) {
+        if self.flow.commits().observe(Arc::clone(&observer) as Arc<dyn Observer>) {
+            self.add_part(observer);
+        } else {
+            tracing::warn!(service = self.name, "commits are observed already");
+        }
     }
 
     /// The parts beside the workers.
@@ -281,27 +292,20 @@ impl ServiceHandle {
         if let Err(error) = self.log.health() {
             health.missing.push(format!("{}: {error}", self.name));
         }
-        let workers = self.owners.all();
+        let workers = self.ask_workers(Instant::now() + ANSWER_GRACE).await;
         if workers.is_empty() {
             health.missing.push(format!("{}: no worker", self.name));
         }
-        let ask = |worker: WorkerAddress| {
-            let (respond, answer) = oneshot::channel();
-            worker.send(Command::Health { respond });
-            answer
-        };
-        let answers: Vec<_> = workers.into_iter().map(ask).collect();
-        let until = Instant::now() + ANSWER_GRACE;
         let (mut running, mut assigned) = (0, 0);
-        for answer in answers {
-            match tokio::time::timeout_at(until, answer).await {
-                Ok(Ok(Some(worker))) => {
+        for worker in workers {
+            match worker {
+                Some(Some(worker)) => {
                     running += worker.running.len();
                     assigned += worker.assigned.len();
                     self.add(worker, &mut health);
                 }
-                Ok(Ok(None)) => health.missing.push(format!("{}: no assignment yet", self.name)),
-                _ => health.missing.push(format!("{}: a worker does not answer", self.name)),
+                Some(None) => health.missing.push(format!("{}: no assignment yet", self.name)),
+                None => health.missing.push(format!("{}: a worker does not answer", self.name)),
             }
         }
         if running < assigned {
@@ -314,6 +318,23 @@ impl ServiceHandle {
             health.information.extend(information);
         }
         health
+    }
+
+    /// What each worker says of itself: `None` where it says nothing in time, `Some(None)` where it
+    /// has no assignment yet.
+    pub(crate) async fn ask_workers(&self, until: Instant) -> Vec<Option<Option<WorkerHealth>>> {
+        let ask = |worker: WorkerAddress| {
+            let (respond, answer) = oneshot::channel();
+            worker.send(Command::Health { respond });
+            answer
+        };
+        let asked: Vec<_> = self.owners.all().into_iter().map(ask).collect();
+        let mut answers = Vec::with_capacity(asked.len());
+        for answer in asked {
+            let answer = tokio::time::timeout_at(until, answer).await;
+            answers.push(answer.ok().and_then(Result::ok));
+        }
+        answers
     }
 
     fn add(&self, worker: WorkerHealth, health: &mut Health) {

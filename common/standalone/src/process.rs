@@ -15,7 +15,8 @@ use eventlog_kafka::KafkaLog;
 use shell::admission::{Admission, Limits};
 use shell::starting::Starting;
 use shell::{
-    Awaited, Peering, ServiceHandle, Workers, edge, endpoints_topic, server, shutdown, telemetry,
+    Awaited, DataDirectory, Peering, ServiceHandle, Workers, edge, endpoints_topic, server,
+    shutdown, telemetry,
 };
 use streams::{Topology, TopologyError};
 use tokio::net::TcpListener;
@@ -145,7 +146,9 @@ impl Instance<'_> {
         let Service { topology, mut topics, api, awaited } = service;
         let endpoints = endpoints_topic(&topology);
         topics.push(TopicConfig { name: endpoints, retention: Retention::Compacted });
-        let log = connect(log_settings(settings, topology.name()), topics, &topology).await?;
+        let log_settings = log_settings(settings, topology.name());
+        let directory = log_settings.state_directory.clone();
+        let log = connect(log_settings, topics, &topology).await?;
         let topology = Arc::new(topology);
         let topologies = [Arc::clone(&topology)];
         let (services, workers) = Workers::start(log, &topologies, WORKER_THREADS)?;
@@ -155,6 +158,7 @@ impl Instance<'_> {
         let peering = Peering { advertised_url, endpoints, awaited };
         let service = services.into_iter().next().context("no service was started")?;
         let service = service.with_peers(&topology, peering);
+        service.add_part(Arc::new(DataDirectory::new(directory)));
         let routes = api(service.clone(), admission.clone())?;
         starting.is_ready(edge::application(routes, &admission, vec![service]));
         Ok(workers)

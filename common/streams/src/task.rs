@@ -382,6 +382,18 @@ impl Task {
         self.batch.as_ref().map_or((0, 0), |batch| (batch.taken.len(), batch.input_bytes))
     }
 
+    /// How many records the open batch has taken, with those that were passed over before it; 0
+    /// where none is open.
+    pub fn batch_records(&self) -> usize {
+        self.batch.as_ref().map_or(0, |batch| self.passed_over.len() + batch.taken.len())
+    }
+
+    /// For each source the position after the last record taken.
+    pub fn positions(&self) -> impl Iterator<Item = (TopicPartition, Offset)> + '_ {
+        let place = |topic| TopicPartition::new(topic, self.partition);
+        self.inputs.iter().map(move |input| (place(input.topic), input.taken))
+    }
+
     /// What the open batch has taken, and what was passed over before it, for a driver that keeps a
     /// record of it.
     pub fn batch_inputs(&self) -> BatchInputs {

@@ -16,6 +16,8 @@ async fn a_running_system_is_alive_and_ready() {
     assert!(information.unwrap()[0].as_str().unwrap().starts_with("read model: "));
 }
 
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 #[tokio::test]
 async fn answers_are_counted() {
     let app = TestApp::start_alone().await;
@@ -24,7 +26,7 @@ async fn answers_are_counted() {
 
     let metrics = app.get("/metrics").await;
 
-    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4"));
+    assert_eq!(metrics.header("content-type"), Some(OPEN_METRICS));
     let text = String::from_utf8(metrics.body.to_vec()).unwrap();
     let line = "http_requests_total{route=\"/v1/orders/{id}\",method=\"GET\",status=\"404\"} 2\n";
     assert!(text.contains(line), "{text}");
@@ -51,6 +53,39 @@ async fn records_are_counted_by_service_and_topic() {
         let line = format!("streams_records_{kind}_total{{{labels}}} {count}\n");
         assert!(text.contains(&line), "{line} in {text}");
     }
+}
+
+#[tokio::test]
+async fn what_becomes_of_orders_and_how_far_the_services_are_is_measured() {
+    let app = TestApp::start_alone().await;
+    app.stock("jumper", "10.00", 1).await;
+    app.credit("ada", "100.00").await;
+    assert_eq!(app.settle("o-1", "ada", "jumper", 1).await["state"], "PAID");
+    assert_eq!(app.settle("o-2", "ada", "jumper", 1).await["state"], "FAILED");
+
+    let text = String::from_utf8(app.get("/metrics").await.body.to_vec()).unwrap();
+
+    for line in [
+        "orders_settled_total{state=\"PAID\",reason=\"\"} 1",
+        "orders_settled_total{state=\"FAILED\",reason=\"INSUFFICIENT_STOCK\"} 1",
+        "orders_time_to_state_seconds_count{state=\"VALIDATED\"} 1",
+        "orders_time_to_state_seconds_bucket{le=\"300.0\",state=\"PAID\"} 1",
+        "http_request_duration_seconds_count{route=\"/v1/orders/{id}\"}",
+        "streams_commits_total{service=\"payments-service\",outcome=\"committed\"}",
+        "streams_commit_duration_seconds_count{service=\"orders-service\"}",
+        "streams_batch_records_sum{service=\"fraud-service\"}",
+        "streams_records_written_total{service=\"orders-service\",topic=\"dead-letters\"} 0",
+        "streams_task_restore_left_records{service=\"inventory-service\",partition=\"0\"} 0",
+        "streams_tasks_assigned{service=\"orders-service\"}",
+        "streams_tasks_running{service=\"orders-service\"}",
+        "data_directory_bytes ",
+    ] {
+        assert!(text.contains(&format!("\n{line}")), "{line} in {text}");
+    }
+    let lag = text.lines().filter(|line| line.starts_with("streams_task_lag_records{"));
+    let (lag, are_read): (Vec<_>, Vec<_>) = lag.map(|line| (line, line.ends_with("} 0"))).unzip();
+    assert!(!lag.is_empty() && are_read.into_iter().all(|is_read| is_read), "{lag:#?}");
+    assert!(text.ends_with("\n# EOF\n"), "{text}");
 }
 
 #[tokio::test]

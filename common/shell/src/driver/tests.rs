@@ -1,18 +1,23 @@
 //! What the driver owes its workers and those who ask them.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use streams::{Offset, Partition, Query, QueryId, QueryOutcome, TableEntry, Timestamp};
+use streams::{
+    Offset, Partition, ProducedRecord, Query, QueryId, QueryOutcome, TableEntry, Timestamp,
+};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::fixtures::{COUNT, FaultyLog, FaultySession, TITLES, VISITS, counter};
 use super::worker_loop::{Turn, WorkerLoop};
 use super::{Command, TablePage, start};
+use crate::clock;
+use crate::commits::Observer;
 use crate::flow::Flow;
 use crate::health::Report;
+use crate::metrics::{Sample, Value, render};
 use crate::owners::Owners;
 use crate::read::{Read, ReadOutcome};
 
@@ -67,10 +72,24 @@ impl Fixture {
         page
     }
 
-    /// What is counted: name, topic and count.
-    fn counted(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let samples = self.flow.samples().into_iter();
-        samples.map(|sample| (sample.name, sample.labels[1].1, sample.value)).collect()
+    /// What is counted of records: name, topic and count.
+    fn counted(&self) -> Vec<(&'static str, String, u64)> {
+        let mut counted = Vec::new();
+        for Sample { name, labels, value, .. } in self.flow.samples() {
+            if let Value::Counter(count) = value
+                && name.starts_with("streams_records_")
+            {
+                counted.push((name, labels[1].1.to_string(), count));
+            }
+        }
+        counted.sort_unstable();
+        counted
+    }
+
+    /// Of the numbers of commits, the lines with this in them.
+    fn commit_lines(&self, part: &str) -> Vec<String> {
+        let text = render(self.flow.commits().samples("counter"));
+        text.lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
     }
 
     /// Whether the worker says that it runs all its tasks; `None` before it knows which.
@@ -129,9 +148,9 @@ fn records_are_counted_by_topic_when_they_are_read_and_when_they_are_committed()
 
     fixture.settle();
 
-    let mut counted = fixture.counted();
-    counted.sort_unstable();
-    assert_eq!(counted, [(READ, "titles", 1), (READ, "visits", 3), (WRITTEN, "dead-letters", 1)]);
+    let counts = [(READ, "titles", 1), (READ, "visits", 3), (WRITTEN, "dead-letters", 1)];
+    let counts = counts.map(|(name, topic, count)| (name, topic.to_owned(), count));
+    assert_eq!(fixture.counted(), counts);
 }
 
 #[test]
@@ -139,21 +158,100 @@ fn what_is_not_committed_is_not_counted_as_written() {
     let mut fixture = Fixture::settled();
     fixture.log.faults().commits_abort = true;
     fixture.log.write(VISITS.name(), "ada", "no number");
+    let one = |name| (name, String::from(if name == READ { "visits" } else { "dead-letters" }), 1);
     let turn = (0..MANY_TURNS).find(|_| {
         let _ = fixture.worker.turn_of(1).unwrap();
-        fixture.counted().contains(&(READ, "visits", 1))
+        fixture.counted().contains(&one(READ))
     });
     assert!(turn.is_some());
     for _ in 0..MANY_TURNS {
         let _ = fixture.worker.turn_of(1).unwrap();
     }
-    assert!(fixture.counted().iter().all(|(name, ..)| *name == READ), "{:?}", fixture.counted());
+    let none = (WRITTEN, "dead-letters".to_owned(), 0);
+    assert_eq!(fixture.counted(), [one(READ), none]);
 
     fixture.log.faults().commits_abort = false;
 
-    while !fixture.counted().contains(&(WRITTEN, "dead-letters", 1)) {
+    while !fixture.counted().contains(&one(WRITTEN)) {
         let _ = fixture.worker.turn_of(1).unwrap();
     }
+}
+
+const COMMITTED: &str = "outcome=\"committed\"";
+const ABORTED: &str = "outcome=\"aborted\"";
+
+#[test]
+fn a_commit_is_counted_with_its_time_and_its_records() {
+    let mut fixture = Fixture::settled();
+    for visits in ["1", "2", "3"] {
+        fixture.log.write(VISITS.name(), "ada", visits);
+    }
+
+    fixture.settle();
+
+    let total = "streams_commits_total{service=\"counter\",outcome=\"committed\"} 1";
+    assert_eq!(fixture.commit_lines(COMMITTED), [total]);
+    let records = ["sum", "count"].map(|part| format!("streams_batch_records_{part}"));
+    assert_eq!(fixture.commit_lines(&records[0]), [format!("{}{COUNTER} 3.0", records[0])]);
+    assert_eq!(fixture.commit_lines(&records[1]), [format!("{}{COUNTER} 1", records[1])]);
+    let times = format!("streams_commit_duration_seconds_count{COUNTER} 1");
+    assert_eq!(fixture.commit_lines("duration_seconds_count"), [times]);
+}
+
+const COUNTER: &str = "{service=\"counter\"}";
+
+/// Sees dead letters.
+#[derive(Default)]
+struct Undertaker(Mutex<Vec<(Option<Bytes>, Timestamp)>>);
+
+impl Undertaker {
+    fn seen(&self) -> Vec<(Option<Bytes>, Timestamp)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Report for Undertaker {
+    fn samples(&self) -> Vec<Sample> {
+        Vec::new()
+    }
+}
+
+impl Observer for Undertaker {
+    fn wants(&self, record: &ProducedRecord) -> bool {
+        record.value.as_deref() == Some(b"no number")
+    }
+
+    fn committed(&self, records: Vec<ProducedRecord>, at: Timestamp) {
+        self.0.lock().unwrap().extend(records.into_iter().map(|record| (record.value, at)));
+    }
+}
+
+#[test]
+fn an_observer_is_shown_what_it_wants_of_a_commit_that_holds_and_of_no_other() {
+    let mut fixture = Fixture::settled();
+    let undertaker = Arc::new(Undertaker::default());
+    assert!(fixture.flow.commits().observe(Arc::clone(&undertaker) as Arc<dyn Observer>));
+    let began_at = clock::now();
+    fixture.log.faults().commits_abort = true;
+    for visits in ["no number", "1", "neither", "no number"] {
+        fixture.log.write(VISITS.name(), "ada", visits);
+    }
+    let turn = (0..MANY_TURNS).find(|_| {
+        let _ = fixture.worker.turn_of(1).unwrap();
+        fixture.commit_lines(ABORTED).concat().ends_with(" 1")
+    });
+    assert!(turn.is_some());
+    assert_eq!(undertaker.seen(), []);
+
+    fixture.log.faults().commits_abort = false;
+    while !fixture.commit_lines(COMMITTED).concat().ends_with(" 1") {
+        let _ = fixture.worker.turn_of(1).unwrap();
+    }
+
+    let seen = undertaker.seen();
+    let values: Vec<_> = seen.iter().map(|(value, _)| value.as_deref().unwrap()).collect();
+    assert_eq!(values, [b"no number", b"no number"]);
+    assert!(seen.iter().all(|(_, at)| (began_at..=clock::now()).contains(at)), "{seen:?}");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use eventlog::{Log, Membership, Session};
 use streams::{
-    Answer, CommitBatch, CommitOutcome, CommitPosition, Query, QueryOutcome, Step, StepResult,
-    TableEntry, Timestamp, Topology, Worker, WorkerHealth,
+    Answer, CommitPosition, Query, QueryOutcome, Step, StepResult, TableEntry, Timestamp, Topology,
+    Worker, WorkerHealth,
 };
 use tokio::sync::oneshot;
 
@@ -18,7 +18,8 @@ use super::asked::Asked;
 use super::wait::Wait;
 use super::{Error, IDLE_MAX};
 use crate::clock;
-use crate::flow::{Flow, by_topic};
+use crate::commits::Committing;
+use crate::flow::Flow;
 use crate::owners::Owners;
 
 /// How many records one fetch brings at most.
@@ -71,6 +72,8 @@ impl<S: Session> WorkerLoop<S> {
         };
         let session = log.join(membership, address.waker())?;
         owners.add(&address);
+        // Known from the start, so that a first dead letter is seen as one more.
+        flow.written([(topology.dead_letters(), 0)]);
         Ok(WorkerLoop {
             service: topology.name(),
             worker: Worker::new(topology, log.partitions(), session.state_backing()),
@@ -125,7 +128,7 @@ impl<S: Session> WorkerLoop<S> {
                 return Ok(self.idle(wait, now));
             }
             let is_commit = matches!(step, Step::Commit(_));
-            let result = execute(&mut self.session, step, &self.flow);
+            let result = self.execute(step);
             self.worker.on_result(result, clock::now(), &self.session)?;
             // A commit may take milliseconds: nobody waits for more than one.
             if is_commit && self.address.was_rung() {
@@ -233,42 +236,39 @@ impl<S: Session> WorkerLoop<S> {
             }),
         );
     }
-}
 
-/// Does a step on the log.
-fn execute<S: Session>(session: &mut S, step: Step, flow: &Flow) -> StepResult {
-    let result = match step {
-        Step::Open => session.open().map(|()| StepResult::Done),
-        Step::LoadPositions(partitions) => {
-            session.positions(&partitions).map(StepResult::Positions)
-        }
-        Step::LookUpEnds(of) => session.ends(&of).map(StepResult::Ends),
-        Step::ReadChangelog { partition, from } => {
-            session.restore(partition, from).map(StepResult::Changelog)
-        }
-        Step::WriteStore(write) => session.store(write).map(|()| StepResult::Done),
-        Step::WipeStore(partition) => session.wipe(partition).map(|()| StepResult::Done),
-        Step::Fetch(from) => session.fetch(&from, FETCH_RECORDS_MAX).map(|fetched| {
-            flow.read(fetched.records.iter().map(|record| record.source.topic));
-            StepResult::Fetched(fetched)
-        }),
-        Step::Commit(batch) => Ok(StepResult::Committed(commit(session, batch, flow))),
-        Step::Continue | Step::Wait(_) => Ok(StepResult::Done),
-    };
-    result.unwrap_or_else(|error| match error {
-        error @ eventlog::Error::OutOfRange { .. } => {
-            StepResult::OutOfRange { reason: error.to_string() }
-        }
-        error => StepResult::Failed { reason: error.to_string() },
-    })
-}
-
-fn commit<S: Session>(session: &mut S, batch: CommitBatch, flow: &Flow) -> CommitOutcome {
-    let outputs = batch.tasks.iter().flat_map(|task| &task.outputs);
-    let written = by_topic(outputs.map(|output| output.destination.topic));
-    let outcome = session.commit(batch);
-    if matches!(outcome, CommitOutcome::Committed { .. }) {
-        flow.written(written);
+    /// Does a step on the log.
+    fn execute(&mut self, step: Step) -> StepResult {
+        let session = &mut self.session;
+        let result = match step {
+            Step::Open => session.open().map(|()| StepResult::Done),
+            Step::LoadPositions(partitions) => {
+                session.positions(&partitions).map(StepResult::Positions)
+            }
+            Step::LookUpEnds(of) => session.ends(&of).map(StepResult::Ends),
+            Step::ReadChangelog { partition, from } => {
+                session.restore(partition, from).map(StepResult::Changelog)
+            }
+            Step::WriteStore(write) => session.store(write).map(|()| StepResult::Done),
+            Step::WipeStore(partition) => session.wipe(partition).map(|()| StepResult::Done),
+            Step::Fetch(from) => session.fetch(&from, FETCH_RECORDS_MAX).map(|fetched| {
+                self.flow.read(fetched.records.iter().map(|record| record.source.topic));
+                StepResult::Fetched(fetched)
+            }),
+            Step::Commit(batch) => {
+                let records = self.worker.batch_records();
+                let committing = Committing::begin(&self.flow, &batch, records);
+                let outcome = session.commit(batch);
+                committing.end(&outcome);
+                Ok(StepResult::Committed(outcome))
+            }
+            Step::Continue | Step::Wait(_) => Ok(StepResult::Done),
+        };
+        result.unwrap_or_else(|error| match error {
+            error @ eventlog::Error::OutOfRange { .. } => {
+                StepResult::OutOfRange { reason: error.to_string() }
+            }
+            error => StepResult::Failed { reason: error.to_string() },
+        })
     }
-    outcome
 }

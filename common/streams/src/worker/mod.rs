@@ -109,6 +109,10 @@ pub struct WorkerHealth {
     pub tables_read: bool,
     /// The latest position that the worker knows to be committed.
     pub as_of: CommitPosition,
+    /// Of the tasks that run, for each source the position after the last record taken.
+    pub positions: Vec<(TopicPartition, Offset)>,
+    /// For each task that is restored how many offsets of its changelog are left to read.
+    pub restoring: Vec<(Partition, u64)>,
 }
 
 impl Worker {
@@ -216,6 +220,16 @@ impl Worker {
         (self.tables.page(table, after, limit), self.seen)
     }
 
+    /// How many records the batches have taken that are open now: asked when the worker says
+    /// [`Step::Commit`], those of that commit.
+    pub fn batch_records(&self) -> usize {
+        let records_of = |slot: &Slot| match slot {
+            Slot::Running(running) => running.task.batch_records(),
+            _ => 0,
+        };
+        self.slots.values().map(records_of).sum()
+    }
+
     /// What the batches have taken that are open now, for a driver that keeps a record of it: asked
     /// when the worker says [`Step::Commit`], the inputs of that commit.
     pub fn batch_inputs(&self) -> Vec<(Partition, BatchInputs)> {
@@ -244,13 +258,21 @@ impl Worker {
             ..WorkerHealth::default()
         };
         for (partition, slot) in &self.slots {
-            if let Slot::Running(running) = slot {
-                health.running.push(*partition);
-                for (key, error) in running.task.bad_records(state)? {
-                    let (key, error) =
-                        (String::from_utf8_lossy(&key), String::from_utf8_lossy(&error));
-                    health.bad_records.push(format!("{key}: {error}"));
+            match slot {
+                Slot::Running(running) => {
+                    health.running.push(*partition);
+                    health.positions.extend(running.task.positions());
+                    for (key, error) in running.task.bad_records(state)? {
+                        let (key, error) =
+                            (String::from_utf8_lossy(&key), String::from_utf8_lossy(&error));
+                        health.bad_records.push(format!("{key}: {error}"));
+                    }
                 }
+                Slot::Restoring { from, end, .. } => {
+                    health.restoring.push((*partition, end.0.saturating_sub(from.0)));
+                }
+                Slot::Wiping { end, .. } => health.restoring.push((*partition, end.0)),
+                Slot::Assigned | Slot::Located { .. } => {}
             }
         }
         let unreadable = self.tables.unreadable();

@@ -94,6 +94,36 @@ fn a_store_at_a_position_beyond_its_changelog_is_emptied() {
     assert_eq!(script.step(), from_the_start);
 }
 
+#[test]
+fn a_worker_says_how_much_of_a_changelog_is_left_and_then_how_far_its_task_has_come() {
+    let mut script = Script::new(StateBacking::Changelog);
+    script.open();
+    script
+        .load_positions(TaskPositions { checkpoint: Some(Offset(2)), ..TaskPositions::default() });
+    assert_eq!(script.health().restoring, []);
+    assert_eq!(script.step(), Step::LookUpEnds(vec![changelog()]));
+    script.answer(StepResult::Ends(vec![Offset(9)]));
+    assert_eq!(script.health().restoring, [(PARTITION, 7)]);
+
+    for (position, left) in [(6, vec![(PARTITION, 3)]), (9, vec![(PARTITION, 0)])] {
+        assert!(matches!(script.step(), Step::ReadChangelog { .. }));
+        let (changes, position) = (Vec::new(), Offset(position));
+        script.answer(StepResult::Changelog(Restored { changes, position }));
+        assert_eq!(script.health().restoring, left);
+        assert!(matches!(script.step(), Step::WriteStore(_)));
+        script.answer(StepResult::Done);
+    }
+    assert_eq!(script.health().positions, []);
+
+    script.next_but_fetch();
+    script.answer(StepResult::Done);
+    assert_eq!(script.health().restoring, []);
+    let source = TopicPartition::new(VISITS.name(), PARTITION);
+    assert_eq!(script.health().positions, [(source, Offset(0))]);
+    script.take_visit();
+    assert_eq!(script.health().positions, [(source, Offset(1))]);
+}
+
 /// Brings the task up to where the group's offset is compared with the changelog's.
 fn restore(script: &mut Script, group: u64, changelog_offset: u64) -> Result<Step, Error> {
     let committed = vec![(VISITS.name(), Offset(group))];

@@ -47,6 +47,9 @@ fn events_that_mean_nothing_are_committed_with_what_comes_next() {
 
     let Step::Commit(batch) = script.step() else { panic!("the visit is committed") };
     assert_eq!(committed(&batch), [1, 2, 0]);
+    assert_eq!(script.worker.batch_records(), 3);
+    script.commit(&batch);
+    assert_eq!(script.worker.batch_records(), 0);
 }
 
 #[test]

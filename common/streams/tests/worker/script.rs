@@ -9,7 +9,7 @@ use streams::{
     DecodeError, Error, Fetched, Headers, Key, KeyRange, Offset, Partition, ProcessError, Query,
     QueryId, Record, StateBacking, Step, StepResult, Store, StoreChange, StoreName, StoreWrite,
     TaskCommit, TaskPositions, Tick, Timestamp, Topic, TopicName, TopicPartition, TopologyBuilder,
-    Worker,
+    Worker, WorkerHealth,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +151,10 @@ impl Script {
         self.generation += 1;
         let generation = self.generation;
         self.worker.assign(Assignment { generation, partitions, regained });
+    }
+
+    pub(crate) fn health(&self) -> WorkerHealth {
+        self.worker.health(&self.state).unwrap()
     }
 
     pub(crate) fn try_step(&mut self) -> Result<Step, Error> {
