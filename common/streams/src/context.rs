@@ -16,6 +16,7 @@ use crate::tables::Tables;
 use crate::time::Timestamp;
 use crate::topic::{Store, StoreName, Topic};
 use crate::topology::{Node, Topology};
+use crate::trace_parent::TraceParent;
 
 /// A record as a processor takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +84,7 @@ pub struct Context<'a> {
     pub(crate) outputs: &'a mut Vec<ProducedRecord>,
     pub(crate) forwarded: u32,
     pub(crate) event_time: Option<Bytes>,
+    pub(crate) trace_parent: Option<Option<Bytes>>,
 }
 
 /// What the processor was called for.
@@ -255,6 +257,7 @@ impl Context<'_> {
 
     fn event_headers(&mut self, event_type: &'static str) -> Headers {
         let timestamp = self.timestamp();
+        let trace_parent = self.trace_parent();
         let time = self.event_time.get_or_insert_with(|| cloud_event::event_time(timestamp));
         Attributes {
             id: Bytes::from(derived_id(
@@ -266,12 +269,22 @@ impl Context<'_> {
             source: self.topology.name(),
             event_type,
             time: time.clone(),
-            trace_parent: match self.input {
-                Input::Record(record) => record.headers.get(cloud_event::TRACE_PARENT).cloned(),
-                Input::Tick(_) => None,
-            },
+            trace_parent,
         }
         .into_headers()
+    }
+
+    /// The trace of what is forwarded: that of the record at hand, and in it what the service does
+    /// for this record. A tick begins no trace.
+    fn trace_parent(&mut self) -> Option<Bytes> {
+        let Input::Record(record) = self.input else { return None };
+        let service = self.topology.name();
+        let trace_parent = self.trace_parent.get_or_insert_with(|| {
+            let header = record.headers.get(cloud_event::TRACE_PARENT)?;
+            let parent = TraceParent::parse(header)?;
+            Some(parent.processing(service, record).to_header())
+        });
+        trace_parent.clone()
     }
 
     pub(crate) fn get_raw(

@@ -75,6 +75,7 @@ pub mod testing;
 mod time;
 mod topic;
 mod topology;
+mod trace_parent;
 mod window;
 mod worker;
 
@@ -99,5 +100,6 @@ pub use task::{BatchInputs, Progress, Task};
 pub use time::Timestamp;
 pub use topic::{Retention, Store, StoreName, Topic, TopicConfig};
 pub use topology::{Origin, Topology, TopologyBuilder, TopologyError};
+pub use trace_parent::TraceParent;
 pub use window::{Session, SessionKey, SessionStore, SessionWindows};
 pub use worker::{Worker, WorkerHealth};

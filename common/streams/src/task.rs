@@ -357,6 +357,7 @@ impl Task {
             outputs: &mut batch.outputs,
             forwarded: 0,
             event_time: None,
+            trace_parent: None,
         }
     }
 
@@ -392,6 +393,11 @@ impl Task {
     pub fn positions(&self) -> impl Iterator<Item = (TopicPartition, Offset)> + '_ {
         let place = |topic| TopicPartition::new(topic, self.partition);
         self.inputs.iter().map(move |input| (place(input.topic), input.taken))
+    }
+
+    /// The records that the open batch has taken, in order.
+    pub fn batch_taken(&self) -> impl Iterator<Item = &ConsumedRecord> {
+        self.batch.iter().flat_map(|batch| batch.taken.iter().map(|(_, record)| record))
     }
 
     /// What the open batch has taken, and what was passed over before it, for a driver that keeps a
