@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -24,6 +24,7 @@ use crate::openapi;
 use crate::operations;
 use crate::problem::{ApiError, Members};
 use crate::service::ServiceHandle;
+use crate::subject::Subject;
 
 /// The longest that a request may take. Whatever a handler waits for ends before this, so it
 /// comes into play where a handler has a fault.
@@ -93,11 +94,9 @@ async fn no_route() -> ApiError {
 }
 
 async fn surround(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
-    // A copy: the URI itself would keep the whole head in memory as long as the request waits.
-    let path: Box<str> = request.uri().path().into();
+    let subject = Subject::of(&request);
     let began = Instant::now();
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
     request.extensions_mut().insert(edge.admission.clone());
     let work = tokio::time::timeout(REQUEST_TIME_MAX, caught(next.run(request)));
     let response = match edge.admission.work(work).await {
@@ -106,9 +105,18 @@ async fn surround(State(edge): State<Edge>, mut request: Request, next: Next) ->
         Ok(Err(_)) => unending().into_response(),
         Err(overloaded) => overloaded.into_response(),
     };
-    let response = with_problem(response, &path);
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    edge.metrics.count(route, &method, response.status(), began.elapsed());
+    let response = with_problem(response, &subject);
+    let took = began.elapsed();
+    edge.metrics.count(subject.route(), &method, response.status(), took);
+    tracing::debug!(
+        %method,
+        instance = subject.path(),
+        id = subject.id(response.headers()),
+        trace_id = subject.trace_id(),
+        status = response.status().as_u16(),
+        duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "answered"
+    );
     response
 }
 
@@ -118,9 +126,11 @@ fn unending() -> ApiError {
 }
 
 /// Writes the problem that a handler answered with, now that its path is known.
-fn with_problem(mut response: Response, path: &str) -> Response {
+fn with_problem(mut response: Response, subject: &Subject) -> Response {
     let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
-    let mut problem = error.render(path);
+    let (id, trace_id) = (subject.id(response.headers()), subject.trace_id());
+    error.log(subject.path(), id, trace_id.as_deref());
+    let mut problem = error.render(subject.path());
     let mut headers = std::mem::take(response.headers_mut());
     headers.remove(CONTENT_TYPE);
     headers.remove(CONTENT_LENGTH);

@@ -6,7 +6,7 @@
 //! - [`admission`] and [`edge`]: how many requests there may be, and what surrounds each of them
 //! - [`json`], [`params`], [`duration`], [`text`], [`preference`] and [`etag`]: what a
 //!   request says
-//! - [`problem`]: how an error is told
+//! - [`problem`]: how an error is told, and `subject`: what the log tells of a request
 //! - [`page`]: lists, page by page
 //! - [`unique`]: an id for it
 //! - [`requests`]: sending a request to the service, and seeing what became of it
@@ -51,6 +51,7 @@ pub mod server;
 mod service;
 pub mod shutdown;
 pub mod starting;
+mod subject;
 mod tasks;
 pub mod telemetry;
 pub mod text;

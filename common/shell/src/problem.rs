@@ -242,9 +242,14 @@ impl ApiError {
         }
     }
 
+    /// The id that the client is told.
+    fn id(&self) -> Option<&str> {
+        let (_, id) = self.members().iter().find(|(name, _)| *name == "id")?;
+        Some(id.get().trim_matches('"'))
+    }
+
     /// The whole answer to a request for `instance`, the path that was asked for.
     pub(crate) fn render(&self, instance: &str) -> Response {
-        self.log(instance);
         let problem = Problem { error: self, instance };
         let body = serde_json::to_vec(&problem).map(Bytes::from).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
@@ -256,13 +261,18 @@ impl ApiError {
         response
     }
 
-    fn log(&self, instance: &str) {
+    /// Logs what an operator should know: of a request for `instance`, about what has this id, and
+    /// done for this trace.
+    pub(crate) fn log(&self, instance: &str, id: Option<&str>, trace_id: Option<&str>) {
         match self {
-            ApiError::Internal { cause } => tracing::error!(instance, cause, "request failed"),
+            ApiError::Internal { cause } => {
+                tracing::error!(instance, id, trace_id, cause, "request failed");
+            }
             // At the default level an outage under load would be thousands of lines a second;
             // `/readyz` and the counts of 503 tell of it.
             ApiError::Unavailable { reason, .. } => {
-                tracing::debug!(instance, reason, "request not done");
+                let id = id.or_else(|| self.id());
+                tracing::debug!(instance, id, trace_id, reason, "request not done");
             }
             _ => {}
         }

@@ -187,6 +187,10 @@ pub(super) async fn place(
         ApiError::Unavailable { .. } | ApiError::Overloaded { .. } => {
             error.with_members(Members::one("id", &placing.order_id))
         }
+        // The path does not say which order it was.
+        ApiError::Internal { cause } => {
+            ApiError::Internal { cause: format!("order {}: {cause}", placing.order_id) }
+        }
         other => other,
     })
 }
