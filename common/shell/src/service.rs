@@ -19,7 +19,7 @@ use crate::clock;
 use crate::commits::Observer;
 use crate::driver::{Command, TablePage, WorkerAddress};
 use crate::flow::Flow;
-use crate::health::{Health, Report};
+use crate::health::{Health, Report, tasks_missing};
 use crate::owners::Owners;
 use crate::peers::Peers;
 use crate::read::{Read, ReadOutcome};
@@ -296,21 +296,16 @@ impl ServiceHandle {
         if workers.is_empty() {
             health.missing.push(format!("{}: no worker", self.name));
         }
-        let (mut running, mut assigned) = (0, 0);
+        let answering: Vec<WorkerHealth> = workers.iter().flatten().flatten().cloned().collect();
         for worker in workers {
             match worker {
-                Some(Some(worker)) => {
-                    running += worker.running.len();
-                    assigned += worker.assigned.len();
-                    self.add(worker, &mut health);
-                }
+                Some(Some(worker)) => self.add(worker, &mut health),
                 Some(None) => health.missing.push(format!("{}: no assignment yet", self.name)),
                 None => health.missing.push(format!("{}: a worker does not answer", self.name)),
             }
         }
-        if running < assigned {
-            health.missing.push(format!("{}: {running} of {assigned} tasks run", self.name));
-        }
+        let tasks = tasks_missing(&answering);
+        health.missing.extend(tasks.map(|tasks| format!("{}: {tasks}", self.name)));
         for Health { missing, degraded, information } in
             self.parts().iter().map(|part| part.health())
         {
@@ -528,7 +523,10 @@ mod tests {
         let failing = WorkerHealth { trouble: Some("no broker".to_owned()), ..all() };
         for (worker, missing) in [
             (None, "counter: no assignment yet"),
-            (Some(starting), "counter: 3 of 4 tasks run"),
+            (
+                Some(starting),
+                "counter: 3 of 4 tasks run; partition 0 does not know its positions yet",
+            ),
             (Some(reading), "counter: tables not read yet"),
             (Some(failing), "counter: no broker"),
         ] {

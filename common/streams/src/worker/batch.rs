@@ -126,12 +126,13 @@ impl Worker {
         since.min().map(|since| since + POSITIONS_MS_MAX)
     }
 
+    /// Goes on after a commit; gives the reason where it does not hold for sure.
     pub(super) fn commit_ended(
         &mut self,
         changes: Vec<(Partition, Vec<StoreChange>)>,
         outcome: CommitOutcome,
         now: Timestamp,
-    ) {
+    ) -> Option<String> {
         self.fetch_due = true;
         if !matches!(outcome, CommitOutcome::Committed { .. }) {
             self.retry_at = Some(now + RETRY_MS);
@@ -143,22 +144,26 @@ impl Worker {
                     let end = changelog_ends.iter().find(|(found, _)| *found == partition);
                     self.commit_holds(partition, changes, end.map(|(_, end)| *end));
                 }
+                None
             }
             CommitOutcome::Aborted { reason } => {
-                self.trouble = Some(reason);
                 for slot in self.slots.values_mut() {
                     if let Slot::Running(running) = slot {
                         running.task.aborted();
                     }
                 }
+                Some(reason)
             }
             CommitOutcome::Unknown { reason } => {
-                self.trouble = Some(reason);
                 self.restart_tasks();
+                Some(reason)
             }
             // Which partition is lost is told with the next assignment; what is not lost goes on
             // from what is committed.
-            CommitOutcome::Fenced => self.restart_tasks(),
+            CommitOutcome::Fenced => {
+                self.restart_tasks();
+                None
+            }
         }
     }
 

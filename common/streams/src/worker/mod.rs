@@ -19,6 +19,7 @@ mod life;
 mod look_up;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,7 +27,7 @@ use bytes::Bytes;
 use crate::commit::{CommitPosition, StoreChange};
 use crate::error::Error;
 use crate::query::{Answer, Queries, Query, QueryId};
-use crate::record::{Offset, Partition, TopicName, TopicPartition};
+use crate::record::{ConsumedRecord, Offset, Partition, TopicName, TopicPartition};
 use crate::state::StateReader;
 use crate::step::{Assignment, Fetched, StateBacking, Step, StepResult, StoreWrite};
 use crate::tables::{TableEntry, Tables};
@@ -73,7 +74,8 @@ pub struct Worker {
     changelog_had_its_turn: bool,
     /// A fetch was out of range since the last one that was not.
     out_of_range: bool,
-    trouble: Option<String>,
+    /// Why a step failed, and of which kind it was.
+    trouble: Option<(Discriminant<Outstanding>, String)>,
     outstanding: Option<Outstanding>,
     /// The newest place in the order of commits that this worker has seen anything of.
     seen: CommitPosition,
@@ -101,7 +103,7 @@ pub struct WorkerHealth {
     pub assigned: Vec<Partition>,
     /// Those of them whose tasks run.
     pub running: Vec<Partition>,
-    /// Why the last step failed, until one of its kind succeeds.
+    /// Why the last step that failed did so, until one of its kind succeeds or none is wanted.
     pub trouble: Option<String>,
     /// Records of our own services that could not be decoded, each with why.
     pub bad_records: Vec<String>,
@@ -230,6 +232,16 @@ impl Worker {
         self.slots.values().map(records_of).sum()
     }
 
+    /// The records that the batches have taken that are open now: asked when the worker says
+    /// [`Step::Commit`], those of that commit, without events that were passed over before it.
+    pub fn batch_taken(&self) -> impl Iterator<Item = &ConsumedRecord> {
+        let running = self.slots.values().filter_map(|slot| match slot {
+            Slot::Running(running) => Some(running),
+            _ => None,
+        });
+        running.flat_map(|running| running.task.batch_taken())
+    }
+
     /// What the batches have taken that are open now, for a driver that keeps a record of it: asked
     /// when the worker says [`Step::Commit`], the inputs of that commit.
     pub fn batch_inputs(&self) -> Vec<(Partition, BatchInputs)> {
@@ -252,7 +264,7 @@ impl Worker {
     pub fn health(&self, state: &dyn StateReader) -> Result<WorkerHealth, Error> {
         let mut health = WorkerHealth {
             assigned: self.slots.keys().copied().collect(),
-            trouble: self.trouble.clone(),
+            trouble: self.trouble.as_ref().map(|(_, reason)| reason.clone()),
             tables_read: self.tables_read,
             as_of: self.seen,
             ..WorkerHealth::default()
@@ -355,6 +367,10 @@ impl Worker {
     }
 
     fn wait_step(&mut self, now: Timestamp) -> Step {
+        if self.start_retry_at.is_none() {
+            // Whatever failed has been done since, or nobody wants it any more.
+            self.trouble = None;
+        }
         let tick_at = self.slots.values().any(Slot::wants_tick).then_some(self.next_tick_at);
         // Nobody is woken for markers, and the end of a table may lie behind one.
         let is_reading = matches!(self.catch_up, CatchUp::Reading { .. });
@@ -390,9 +406,8 @@ impl Worker {
             self.step_failed(outstanding, reason, now);
             return Ok(());
         }
-        if !matches!(outstanding, Outstanding::Wait | Outstanding::Continue) {
-            self.trouble = None;
-        }
+        let kind = discriminant(&outstanding);
+        self.trouble.take_if(|(failed, _)| *failed == kind);
         match (outstanding, result) {
             (Outstanding::Open, StepResult::Done) => self.opened = true,
             (Outstanding::LoadPositions(partitions), StepResult::Positions(positions)) => {
@@ -418,7 +433,8 @@ impl Worker {
                 self.fetch_out_of_range(reason, now)?;
             }
             (Outstanding::Commit(changes), StepResult::Committed(outcome)) => {
-                self.commit_ended(changes, outcome, now);
+                let trouble = self.commit_ended(changes, outcome, now);
+                self.trouble = trouble.map(|reason| (kind, reason)).or(self.trouble.take());
             }
             // Whatever woke the driver may be news on the log.
             (Outstanding::Wait, StepResult::Done) => self.fetch_due = true,
@@ -440,7 +456,7 @@ impl Worker {
     }
 
     fn step_failed(&mut self, outstanding: Outstanding, reason: String, now: Timestamp) {
-        self.trouble = Some(reason);
+        self.trouble = Some((discriminant(&outstanding), reason));
         let retry_at = Some(now + RETRY_MS);
         match outstanding {
             Outstanding::LoadPositions(_) | Outstanding::ReadChangelog(_) => {

@@ -65,6 +65,7 @@ fn the_inputs_of_a_commit_are_those_of_its_batches() {
     let [(partition, inputs)] = script.worker.batch_inputs().try_into().unwrap();
     assert_eq!(partition, PARTITION);
     assert_eq!((inputs.records, inputs.ticks), (vec![visit(0), visit(1)], 0));
+    assert!(script.worker.batch_taken().eq(&[visit(0), visit(1)]));
     script.answer(StepResult::Committed(CommitOutcome::Fenced));
     assert_eq!(script.worker.batch_inputs(), [], "the task starts again");
 }

@@ -55,6 +55,58 @@ fn starts_again(script: &mut Script) {
 }
 
 #[test]
+fn the_reason_of_a_failure_is_told_until_a_step_of_its_kind_succeeds() {
+    let mut script = Script::running_in_log();
+    assert_eq!(script.next_but_fetch(), Step::Wait(None));
+    script.answer(StepResult::Done);
+    assert!(matches!(script.step(), Step::Fetch(_)));
+    assert!(matches!(fail(&mut script), Step::Fetch(_)));
+    assert_eq!(script.health().trouble.as_deref(), Some("no answer"));
+
+    script.answer(script.fetched(vec![visit(0)]));
+    assert_eq!(script.health().trouble, None);
+}
+
+#[test]
+fn steps_of_another_kind_do_not_hide_a_failure() {
+    let mut script = Script::new(StateBacking::Changelog);
+    script.open();
+    script.load_positions(TaskPositions::default());
+    assert_eq!(script.step(), Step::LookUpEnds(vec![changelog()]));
+    script.answer(StepResult::Ends(vec![Offset(9)]));
+    assert!(matches!(script.step(), Step::ReadChangelog { .. }));
+    script.answer(failed());
+
+    assert!(matches!(script.step(), Step::Fetch(_)));
+    script.answer(script.fetched(vec![]));
+    let Step::Wait(Some(until)) = script.step() else { panic!("it waits before it tries again") };
+    assert_eq!(script.health().trouble.as_deref(), Some("no answer"));
+    script.now = until;
+    script.answer(StepResult::Done);
+    assert!(matches!(script.next_but_fetch(), Step::ReadChangelog { .. }));
+    script.answer(StepResult::Changelog(Restored::default()));
+    assert_eq!(script.health().trouble, None);
+}
+
+#[test]
+fn a_failure_is_forgotten_when_nothing_is_left_to_be_done() {
+    let (mut script, _) = committing();
+    let outcome = CommitOutcome::Unknown { reason: "no answer".to_owned() };
+    script.answer(StepResult::Committed(outcome));
+    starts_again(&mut script);
+    assert_eq!(script.health().trouble.as_deref(), Some("no answer"));
+
+    // The commit did hold, and nothing has come since.
+    let committed = vec![(VISITS.name(), Offset(1))];
+    script.answer(StepResult::Positions(vec![TaskPositions {
+        committed,
+        ..TaskPositions::default()
+    }]));
+    assert!(matches!(script.next_but_fetch(), Step::Wait(_)));
+    assert_eq!(script.health().trouble, None);
+}
+
+#[test]
 fn a_commit_without_a_sure_answer_starts_everything_again() {
     let (mut script, _) = committing();
     let outcome = CommitOutcome::Unknown { reason: "no answer".to_owned() };
