@@ -106,6 +106,8 @@ pub struct Program {
     pub binary: PathBuf,
     /// What it is told on its command line. Its address has to be among it.
     pub arguments: Vec<OsString>,
+    /// What its environment has beside the test's own: names and values.
+    pub variables: Vec<(&'static str, OsString)>,
     /// Where its own words go.
     pub words: PathBuf,
 }
@@ -120,6 +122,7 @@ impl Program {
         let not_started = |source| Error::NotStarted { binary: self.binary.clone(), source };
         let mut child = Command::new(&self.binary)
             .args(&self.arguments)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(words)

@@ -11,7 +11,7 @@ use events::topics;
 use orders_read_model::{Place, READ_MODEL_FILE, ReadModel};
 use orders_service::order::state::Timeouts;
 use shell::admission::{Admission, Limits};
-use shell::{DataDirectory, ServiceHandle, Workers, edge, server};
+use shell::{DataDirectory, ServiceHandle, SpanExport, Workers, edge, server};
 use streams::{Topology, TopologyError};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -26,6 +26,9 @@ use crate::settings::Settings;
 /// How many threads run workers. The log's own threads and those that answer HTTP share the cores
 /// with them.
 const WORKER_THREADS: usize = 1;
+
+/// What spans call the log.
+const MESSAGING_SYSTEM: &str = "eventlog";
 
 /// How long a start waits for the services to be ready, and how often it asks.
 const READY_TIME_MAX: Duration = Duration::from_secs(10);
@@ -66,6 +69,7 @@ pub struct Running {
     data_dir: PathBuf,
     sample: Sample,
     workers: Workers<EmbeddedLog>,
+    spans: SpanExport,
     read_model: ReadModel,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
@@ -109,12 +113,13 @@ pub async fn start(settings: &Settings) -> Result<Running, Error> {
     };
     // Whoever connects before the shop is filled waits until it is.
     let admission = Admission::new(Limits::of_this_process());
+    let spans = SpanExport::start(&services.all(), MESSAGING_SYSTEM);
     let api = services.api(&admission, &read_model);
     let application = edge::application(api, &admission, services.all());
     let (stop, stopped) = oneshot::channel();
     let stopped = async { drop(stopped.await) };
     let serving = tokio::spawn(server::serve(listener, application, admission, stopped));
-    Ok(Running { address, data_dir, sample, workers, read_model, stop, serving })
+    Ok(Running { address, data_dir, sample, workers, spans, read_model, stop, serving })
 }
 
 /// Loads the sample where it is to be loaded, and waits until every service is ready: not for
@@ -160,9 +165,9 @@ impl Running {
     }
 
     /// Stops it: requests under way are ended, then the projection and the workers, then the log
-    /// is closed.
+    /// is closed, and spans that are left are exported.
     pub async fn stop(self) {
-        let Running { workers, read_model, stop, serving, .. } = self;
+        let Running { workers, spans, read_model, stop, serving, .. } = self;
         // Where nobody listens, serving has ended already.
         let _ = stop.send(());
         if let Err(error) = serving.await {
@@ -170,6 +175,7 @@ impl Running {
         }
         read_model.stop().await;
         close(workers).await;
+        spans.stop().await;
     }
 }
 

@@ -6,6 +6,7 @@
 //!    '------ events <--------------'
 //!               '----- invariants <----- e2e-tests
 //!               '----- orders-read-model <- orders-service, quickstart
+//! streams <- traces <- shell; metrics <- shell
 //! ```
 //!
 //! Tests of any of them may use test-support, which uses none.
@@ -77,7 +78,8 @@ fn may_use(from: &str, to: &str, for_tests: bool) -> bool {
         _ if is_service(to) => false,
         "orders-read-model" => matches!(to, "streams" | "eventlog" | "events" | "shell"),
         "orders-service" if to == "orders-read-model" => true,
-        "eventlog" | "events" => to == "streams",
+        "eventlog" | "events" | "traces" => to == "streams",
+        "shell" if matches!(to, "metrics" | "traces") => true,
         "invariants" => matches!(to, "streams" | "events"),
         "shell" | "sim" | "eventlog-kafka" => matches!(to, "streams" | "eventlog"),
         "standalone" => matches!(to, "streams" | "eventlog" | "eventlog-kafka" | "shell"),
@@ -109,6 +111,8 @@ mod tests {
             "eventlog-kafka",
             "events",
             "invariants",
+            "metrics",
+            "traces",
             "shell",
             "sim",
             "orders-read-model",
@@ -133,7 +137,8 @@ mod tests {
             package("eventlog", &[("streams", false)]),
             package("events", &[("streams", false)]),
             package("invariants", &[("streams", false), ("events", false)]),
-            package("shell", &[("streams", false), ("eventlog", false), ("tokio", false)]),
+            package("traces", &[("streams", false), ("tokio", false)]),
+            package("shell", &[("streams", false), ("metrics", false), ("traces", false)]),
             package("sim", &[("streams", false), ("eventlog", false)]),
             package("eventlog-kafka", &[("streams", false), ("eventlog", false)]),
             package(
@@ -167,6 +172,8 @@ mod tests {
             ("eventlog", "events"),
             ("events", "eventlog"),
             ("shell", "events"),
+            ("traces", "shell"),
+            ("metrics", "streams"),
             ("sim", "shell"),
             ("sim", "events"),
             ("eventlog-kafka", "shell"),

@@ -9,6 +9,7 @@ use std::task::Poll;
 
 use tokio::sync::watch;
 
+use crate::metrics::{Sample, Value};
 use crate::problem::{ApiError, Members};
 
 /// How much is taken on at once.
@@ -171,6 +172,20 @@ impl Admission {
     /// Streams that are open.
     pub fn streams(&self) -> isize {
         self.0.streams.load(Ordering::Relaxed)
+    }
+
+    /// How many requests there are now, as numbers.
+    pub(crate) fn samples(&self) -> Vec<Sample> {
+        let now = |name, help, count| Sample::new(name, help, Value::gauge(count));
+        let arriving = "Requests whose bodies still arrive.";
+        let waiting = "Requests waiting for something to happen.";
+        let streams = "Answers that go on as long as there is news.";
+        vec![
+            now("http_requests_working", "Requests being worked on.", self.working()),
+            now("http_requests_arriving", arriving, self.arriving()),
+            now("http_requests_waiting", waiting, self.waiting()),
+            now("http_streams_open", streams, self.streams()),
+        ]
     }
 
     /// Takes a place for an answer that goes on after the work of its request is done, however

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use streams::{CommitBatch, CommitOutcome, ProducedRecord, Timestamp, TopicName};
 use tokio::time::Instant;
+use traces::{Commit, Deed, Processing, Span, Traces};
 
 use crate::clock;
 use crate::flow::{Flow, by_topic};
@@ -89,6 +91,15 @@ pub(crate) struct Committing<'a> {
     records: usize,
     written: Vec<(TopicName, u64)>,
     observed: Vec<ProducedRecord>,
+    traced: Option<Traced<'a>>,
+}
+
+/// What of a commit is told as spans.
+struct Traced<'a> {
+    traces: &'a Traces,
+    processed: Vec<Processing>,
+    batch_began: SystemTime,
+    began: SystemTime,
 }
 
 impl<'a> Committing<'a> {
@@ -100,12 +111,26 @@ impl<'a> Committing<'a> {
             None => Vec::new(),
         };
         let written = by_topic(outputs().map(|output| output.destination.topic));
-        Committing { flow, began: Instant::now(), records, written, observed }
+        Committing { flow, began: Instant::now(), records, written, observed, traced: None }
+    }
+
+    /// Spans of what was processed for it since then are told if it holds. They are not even looked
+    /// for where nobody wants any.
+    pub(crate) fn traced(
+        self,
+        batch_began: SystemTime,
+        processed: impl FnOnce() -> Vec<Processing>,
+    ) -> Self {
+        let traced = self.flow.traces().map(|traces| {
+            let (processed, began) = (processed(), clock::precise());
+            Traced { traces, processed, batch_began, began }
+        });
+        Committing { traced: traced.filter(|traced| !traced.processed.is_empty()), ..self }
     }
 
     /// It has ended.
     pub(crate) fn end(self, outcome: &CommitOutcome) {
-        let Committing { flow, began, records, written, observed } = self;
+        let Committing { flow, began, records, written, observed, traced } = self;
         let commits = flow.commits();
         let outcome = match outcome {
             CommitOutcome::Committed { .. } => 0,
@@ -119,11 +144,30 @@ impl<'a> Committing<'a> {
             return;
         }
         commits.records.observe(records as f64);
+        if let Some(traced) = traced {
+            let outputs = written.iter().map(|(_, count)| *count).sum();
+            traced.tell(flow.service(), records as u64, outputs);
+        }
         flow.written(written);
         if !observed.is_empty()
             && let Some(observer) = commits.observer.get()
         {
             observer.committed(observed, clock::now());
+        }
+    }
+}
+
+impl Traced<'_> {
+    /// The commit, of so many records taken and written, holds.
+    fn tell(self, service: &'static str, records: u64, outputs: u64) {
+        let Traced { traces, processed, batch_began, began } = self;
+        let ended = clock::precise();
+        let commit = traces.new_trace();
+        let deed = Deed::Commit(Commit { span: commit, records, outputs });
+        traces.tell(Span { service, began, ended, deed });
+        for processing in processed {
+            let deed = Deed::Processing { processing, commit };
+            traces.tell(Span { service, began: batch_began, ended, deed });
         }
     }
 }

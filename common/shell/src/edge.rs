@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -16,9 +16,11 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
+use traces::{Deed, RequestTrace, Span, Traces};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::admission::{Admission, Limits};
+use crate::clock;
 use crate::metrics::Metrics;
 use crate::openapi;
 use crate::operations;
@@ -44,6 +46,8 @@ const OPERATIONS_LIMITS: Limits = Limits {
 struct Edge {
     admission: Admission,
     metrics: Arc<Metrics>,
+    /// Where spans are wanted, and the service that answers requests which none has written for.
+    traces: Option<(Traces, &'static str)>,
 }
 
 /// The routes of an API with all that surrounds them, and beside them the routes that tell how
@@ -54,6 +58,10 @@ pub fn application(
     services: Vec<ServiceHandle>,
 ) -> Router {
     let metrics = Arc::new(Metrics::default());
+    let traces = services.first().and_then(|service| {
+        let traces = service.flow().traces().cloned()?;
+        Some((traces, service.name()))
+    });
     let peers = services.iter().map(ServiceHandle::peer_routes).fold(Router::new(), Router::merge);
     let operations = operations::routes(services, Arc::clone(&metrics), admission.clone());
     let (api, mut document) = api.split_for_parts();
@@ -62,7 +70,10 @@ pub fn application(
     document.merge(of_operations);
     document.merge(of_itself);
     let operations = operations.merge(described.with_state(openapi::document(document)));
-    let edge = |admission| Edge { admission, metrics: Arc::clone(&metrics) };
+    let edge = |admission| {
+        let (metrics, traces) = (Arc::clone(&metrics), traces.clone());
+        Edge { admission, metrics, traces }
+    };
     let api_edge = edge(admission.clone());
     let operations_edge = edge(admission.beside(OPERATIONS_LIMITS));
     let peers_edge = edge(admission.beside(Limits::default()));
@@ -94,11 +105,12 @@ async fn no_route() -> ApiError {
 }
 
 async fn surround(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
-    let subject = Subject::of(&request);
-    let began = Instant::now();
+    let subject = Subject::of(&request, edge.traces.as_ref().map(|(traces, _)| traces));
+    let (began, began_at) = (Instant::now(), clock::precise());
     let method = request.method().clone();
     request.extensions_mut().insert(edge.admission.clone());
-    let work = tokio::time::timeout(REQUEST_TIME_MAX, caught(next.run(request)));
+    let answer = RequestTrace::scope(subject.trace().cloned(), next.run(request));
+    let work = tokio::time::timeout(REQUEST_TIME_MAX, caught(answer));
     let response = match edge.admission.work(work).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(panic))) => ApiError::Internal { cause: panic }.into_response(),
@@ -107,7 +119,8 @@ async fn surround(State(edge): State<Edge>, mut request: Request, next: Next) ->
     };
     let response = with_problem(response, &subject);
     let took = began.elapsed();
-    edge.metrics.count(subject.route(), &method, response.status(), took);
+    edge.metrics.count(subject.route(), method.as_str(), response.status().as_u16(), took);
+    edge.tell(&subject, &method, &response, began_at);
     tracing::debug!(
         %method,
         instance = subject.path(),
@@ -118,6 +131,26 @@ async fn surround(State(edge): State<Edge>, mut request: Request, next: Next) ->
         "answered"
     );
     response
+}
+
+impl Edge {
+    /// Tells of a request that is answered, where somebody wants to know.
+    fn tell(&self, subject: &Subject, method: &Method, response: &Response, began: SystemTime) {
+        let Some((traces, service)) = &self.traces else { return };
+        let Some(trace) = subject.trace() else { return };
+        let Some((parent, span)) = trace.end(traces) else { return };
+        let deed = Deed::Request(traces::Request {
+            parent,
+            span,
+            method: method.to_string(),
+            route: subject.route().to_owned(),
+            path: subject.path().to_owned(),
+            status: response.status().as_u16(),
+            id: subject.id(response.headers()).map(str::to_owned),
+        });
+        let service = trace.service().unwrap_or(service);
+        traces.tell(Span { service, began, ended: clock::precise(), deed });
+    }
 }
 
 fn unending() -> ApiError {

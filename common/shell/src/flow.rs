@@ -1,8 +1,9 @@
 //! How many records a service reads and writes, by topic, and in which commits.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use streams::TopicName;
+use traces::Traces;
 
 use crate::commits::Commits;
 use crate::health::Report;
@@ -14,6 +15,8 @@ pub(crate) struct Flow {
     read: Counts,
     written: Counts,
     commits: Commits,
+    /// Where spans are wanted.
+    traces: OnceLock<Traces>,
 }
 
 /// Records by topic. A service has a handful of topics, so that looking through them all costs less
@@ -28,7 +31,21 @@ impl Flow {
             read: Counts::default(),
             written: Counts::default(),
             commits: Commits::default(),
+            traces: OnceLock::new(),
         }
+    }
+
+    pub(crate) const fn service(&self) -> &'static str {
+        self.service
+    }
+
+    /// From now on spans are wanted here. They are wanted in one place, the first that says so.
+    pub(crate) fn trace(&self, traces: Traces) {
+        let _ = self.traces.set(traces);
+    }
+
+    pub(crate) fn traces(&self) -> Option<&Traces> {
+        self.traces.get()
     }
 
     /// Counts what a fetch brought. A record that is fetched again, after a commit that did not

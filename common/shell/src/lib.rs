@@ -19,9 +19,10 @@
 //! - `driver`: threads that do on a log what workers say
 //! - `workers`: the driver with its log, as a program holds them
 //! - [`openapi`]: what the routes are, as a document and a page
-//! - [`operations`], [`metrics`] and `directory`: how an operator sees what goes on
+//! - [`operations`] and `directory`: how an operator sees what goes on
 //! - [`clock`]: the one place where the wall clock is read
 //! - [`starting`]: what answers before the rest can
+//! - `span_export`: what is told of all this to who collects spans
 //! - [`telemetry`] and [`shutdown`]: the process around it all
 #![warn(missing_docs)]
 
@@ -36,7 +37,6 @@ pub mod etag;
 mod flow;
 mod health;
 pub mod json;
-pub mod metrics;
 pub mod openapi;
 pub mod operations;
 mod owners;
@@ -50,6 +50,7 @@ pub mod requests;
 pub mod server;
 mod service;
 pub mod shutdown;
+mod span_export;
 pub mod starting;
 mod subject;
 mod tasks;
@@ -58,6 +59,7 @@ pub mod text;
 pub mod unique;
 mod workers;
 
+pub use ::metrics;
 pub use eventlog::Appended;
 
 pub use commits::Observer;
@@ -67,4 +69,5 @@ pub use health::{Health, Report};
 pub use peers::{Peering, endpoints_topic};
 pub use read::{Awaited, Read, ReadOutcome};
 pub use service::{ServiceError, ServiceHandle};
+pub use span_export::SpanExport;
 pub use workers::Workers;

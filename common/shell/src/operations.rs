@@ -112,7 +112,8 @@ async fn ready(State(server): State<Arc<Server>>) -> Result<Response, ApiError> 
 )]
 async fn measured(State(server): State<Arc<Server>>) -> Response {
     let Server { services, metrics, admission } = &*server;
-    let mut samples = metrics.samples(admission);
+    let mut samples = metrics.samples();
+    samples.extend(admission.samples());
     let until = Instant::now() + MEASURE_TIME_MAX;
     for service in services {
         samples.extend(service.measure(until).await);

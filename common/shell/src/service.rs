@@ -14,6 +14,7 @@ use streams::{
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use traces::RequestTrace;
 
 use crate::clock;
 use crate::commits::Observer;
@@ -173,7 +174,7 @@ impl ServiceHandle {
             source: self.name,
             event_type: request.event_type(),
             time: event_time(now),
-            trace_parent: None,
+            trace_parent: RequestTrace::header_of_current(self.name, self.flow.traces()),
         }
         .into_headers();
         let partition = partition_for_key(&key, self.partitions);

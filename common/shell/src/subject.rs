@@ -1,26 +1,29 @@
-//! What a request is about, as the log tells it.
+//! What a request is about, as the log and its span tell it.
+
+use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::HeaderMap;
 use axum::http::header::LOCATION;
-use streams::{TraceParent, cloud_event};
+use axum::http::{HeaderMap, HeaderValue};
+use streams::cloud_event;
+use traces::{RequestTrace, Traces};
 
-/// What the log tells of a request beside what became of it. Kept as long as the request waits, so
+/// What is told of a request beside what became of it. Kept as long as the request waits, so
 /// it holds nothing of the request's head.
 pub(crate) struct Subject {
     path: Box<str>,
     route: Option<MatchedPath>,
-    trace_parent: Option<TraceParent>,
+    trace: Option<Arc<RequestTrace>>,
 }
 
 impl Subject {
-    /// What a request is about.
-    pub(crate) fn of(request: &Request) -> Self {
+    /// What a request is about, and its trace, with these spans where they are wanted.
+    pub(crate) fn of(request: &Request, traces: Option<&Traces>) -> Self {
         let trace_parent = request.headers().get(cloud_event::TRACE_PARENT);
         Subject {
             path: request.uri().path().into(),
             route: request.extensions().get::<MatchedPath>().cloned(),
-            trace_parent: trace_parent.and_then(|header| TraceParent::parse(header.as_bytes())),
+            trace: RequestTrace::of(trace_parent.map(HeaderValue::as_bytes), traces),
         }
     }
 
@@ -34,9 +37,15 @@ impl Subject {
         self.route.as_ref().map_or("none", MatchedPath::as_str)
     }
 
-    /// The trace that the client does it for, in hexadecimal digits.
+    /// The trace that it belongs to, where there is one.
+    pub(crate) const fn trace(&self) -> Option<&Arc<RequestTrace>> {
+        self.trace.as_ref()
+    }
+
+    /// The id of that trace, in hexadecimal digits.
     pub(crate) fn trace_id(&self) -> Option<String> {
-        self.trace_parent.map(|parent| format!("{:032x}", parent.trace_id))
+        let trace_id = self.trace.as_ref().and_then(|trace| trace.trace_id())?;
+        Some(format!("{trace_id:032x}"))
     }
 
     /// The id of what it is about, an order's of one about an order: as the path has it, or else as

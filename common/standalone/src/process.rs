@@ -15,8 +15,8 @@ use eventlog_kafka::KafkaLog;
 use shell::admission::{Admission, Limits};
 use shell::starting::Starting;
 use shell::{
-    Awaited, DataDirectory, Peering, ServiceHandle, Workers, edge, endpoints_topic, server,
-    shutdown, telemetry,
+    Awaited, DataDirectory, Peering, ServiceHandle, SpanExport, Workers, edge, endpoints_topic,
+    server, shutdown, telemetry,
 };
 use streams::{Topology, TopologyError};
 use tokio::net::TcpListener;
@@ -112,7 +112,7 @@ async fn serve(settings: &Settings, service: Service) -> anyhow::Result<()> {
         () = &mut stop => Ok(None),
     };
     match started {
-        Ok(Some(mut workers)) => {
+        Ok(Some((mut workers, spans))) => {
             let ended = tokio::select! {
                 () = stop => Ok(()),
                 error = workers.failed() => Err(error.into()),
@@ -121,6 +121,7 @@ async fn serve(settings: &Settings, service: Service) -> anyhow::Result<()> {
             let _ = stop_serving.send(());
             serving.await?;
             workers.stop().await?;
+            spans.stop().await;
             ended
         }
         Ok(None) => Ok(()),
@@ -141,7 +142,7 @@ impl Instance<'_> {
         self,
         service: Service,
         starting: &Starting,
-    ) -> anyhow::Result<Workers<KafkaLog>> {
+    ) -> anyhow::Result<(Workers<KafkaLog>, SpanExport)> {
         let Instance { settings, address, admission } = self;
         let Service { topology, mut topics, api, awaited } = service;
         let endpoints = endpoints_topic(&topology);
@@ -160,8 +161,10 @@ impl Instance<'_> {
         let service = service.with_peers(&topology, peering);
         service.add_part(Arc::new(DataDirectory::new(directory)));
         let routes = api(service.clone(), admission.clone())?;
-        starting.is_ready(edge::application(routes, &admission, vec![service]));
-        Ok(workers)
+        let services = vec![service];
+        let spans = SpanExport::start(&services, "kafka");
+        starting.is_ready(edge::application(routes, &admission, services));
+        Ok((workers, spans))
     }
 }
 

@@ -247,7 +247,8 @@ impl Cluster {
         .map(Into::into)
         .to_vec();
         arguments.push(self.state_dir(instance).into());
-        Program { binary: self.programs.join(name), arguments, words: self.words(instance) }
+        let (binary, words) = (self.programs.join(name), self.words(instance));
+        Program { binary, arguments, variables: Vec::new(), words }
     }
 
     fn state_dir(&self, Instance { service, number }: Instance) -> PathBuf {

@@ -78,6 +78,7 @@ pub async fn run(options: &Options) -> Result<Report, Error> {
     let program = Program {
         binary,
         arguments: arguments(&data_dir),
+        variables: Vec::new(),
         words: directory.path().join("server.log"),
     };
     let result = Run::new(options, program, data_dir).run().await;

@@ -36,7 +36,7 @@ pub(crate) struct TestApp {
 #[derive(Debug)]
 enum System {
     /// In this process, and this test's alone.
-    Own { directory: TempDir, running: Running },
+    Own { directory: TempDir, running: Box<Running> },
     /// Processes on Kafka, which answer other tests too.
     Shared(Box<Shared>),
 }
@@ -83,7 +83,7 @@ impl TestApp {
             read_model: orders_read_model::Settings::default(),
             no_sample: true,
         };
-        let running = quickstart::start(&settings).await.unwrap();
+        let running = Box::new(quickstart::start(&settings).await.unwrap());
         TestApp { system: System::Own { directory, running } }
     }
 

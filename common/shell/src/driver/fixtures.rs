@@ -101,12 +101,22 @@ impl FaultyLog {
 
     /// One more record for partition 0.
     pub(crate) fn write(&self, topic: TopicName, key: &'static str, value: &'static str) -> Offset {
+        self.write_with(Headers::default(), topic, (key, value))
+    }
+
+    /// One more record for partition 0, with headers.
+    pub(crate) fn write_with(
+        &self,
+        headers: Headers,
+        topic: TopicName,
+        (key, value): (&'static str, &'static str),
+    ) -> Offset {
         let record = ProducedRecord {
             destination: TopicPartition::new(topic, Partition(0)),
             timestamp: Timestamp::EPOCH,
             key: Some(Bytes::from_static(key.as_bytes())),
             value: Some(Bytes::from_static(value.as_bytes())),
-            headers: Headers::default(),
+            headers,
         };
         self.append(record).now_or_never().unwrap().unwrap().offset
     }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use streams::{
-    Offset, Partition, ProducedRecord, Query, QueryId, QueryOutcome, TableEntry, Timestamp,
+    Headers, Offset, Partition, ProducedRecord, Query, QueryId, QueryOutcome, TableEntry,
+    Timestamp, TraceParent, cloud_event,
 };
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
+use traces::{Deed, Traces};
 
 use super::fixtures::{COUNT, FaultyLog, FaultySession, TITLES, VISITS, counter};
 use super::worker_loop::{Turn, WorkerLoop};
@@ -252,6 +254,40 @@ fn an_observer_is_shown_what_it_wants_of_a_commit_that_holds_and_of_no_other() {
     let values: Vec<_> = seen.iter().map(|(value, _)| value.as_deref().unwrap()).collect();
     assert_eq!(values, [b"no number", b"no number"]);
     assert!(seen.iter().all(|(_, at)| (began_at..=clock::now()).contains(at)), "{seen:?}");
+}
+
+const RECORDED: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[test]
+fn what_was_processed_for_a_recorded_trace_is_told_when_its_commit_holds() {
+    let mut fixture = Fixture::settled();
+    let (traces, mut told) = Traces::new(1.0, 10);
+    fixture.flow.trace(traces);
+    fixture.log.faults().commits_abort = true;
+    let mut headers = Headers::default();
+    headers.add(cloud_event::TRACE_PARENT, Bytes::from_static(RECORDED));
+    fixture.log.write(VISITS.name(), "ada", "1");
+    let offset = fixture.log.write_with(headers, VISITS.name(), ("ada", "1"));
+    while !fixture.commit_lines(ABORTED).concat().ends_with(" 1") {
+        let _ = fixture.worker.turn_of(1).unwrap();
+    }
+    assert!(told.try_recv().is_err(), "an aborted commit has done nothing");
+
+    fixture.log.faults().commits_abort = false;
+    fixture.log.write(VISITS.name(), "eve", "1");
+    while !fixture.commit_lines(COMMITTED).concat().ends_with(" 1") {
+        let _ = fixture.worker.turn_of(1).unwrap();
+    }
+
+    let Deed::Commit(committed) = told.try_recv().unwrap().deed else { panic!("no commit") };
+    assert_eq!((committed.records, committed.outputs), (2, 0));
+    let span = told.try_recv().unwrap();
+    let Deed::Processing { processing, commit } = span.deed else { panic!("no record") };
+    let parent = TraceParent::parse(RECORDED).unwrap();
+    assert_eq!((processing.parent, processing.offset, commit), (parent, offset, committed.span));
+    assert_eq!((span.service, span.began < span.ended), ("counter", true));
+    fixture.settle();
+    assert!(told.try_recv().is_err(), "a commit without recorded traces is not told");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use eventlog::{Log, Membership, Session};
@@ -12,6 +12,7 @@ use streams::{
     Worker, WorkerHealth,
 };
 use tokio::sync::oneshot;
+use traces::span::processed;
 
 use super::address::{Command, TablePage, WorkerAddress};
 use super::asked::Asked;
@@ -53,6 +54,8 @@ pub(super) struct WorkerLoop<S> {
     assignment_retry: Option<Wait>,
     /// The worker has said that it waits.
     waits: Option<Wait>,
+    /// When the worker began with the batch that is open.
+    batch_began: Option<SystemTime>,
     asked: Asked,
 }
 
@@ -85,6 +88,7 @@ impl<S: Session> WorkerLoop<S> {
             generation: 0,
             assignment_retry: None,
             waits: None,
+            batch_began: None,
             asked: Asked::default(),
         })
     }
@@ -119,8 +123,10 @@ impl<S: Session> WorkerLoop<S> {
         }
         self.forget_gone(now);
         for _ in 0..steps_max {
-            let now = clock::now();
+            let began = clock::precise();
+            let now = clock::timestamp(began);
             let step = self.worker.next_step(now, &self.session)?;
+            let batch_began = self.batch_began.take().unwrap_or(began);
             self.release_answers();
             if let Step::Wait(until) = step {
                 let wait = Wait { until, since: now };
@@ -128,7 +134,8 @@ impl<S: Session> WorkerLoop<S> {
                 return Ok(self.idle(wait, now));
             }
             let is_commit = matches!(step, Step::Commit(_));
-            let result = self.execute(step);
+            self.batch_began = matches!(step, Step::Continue).then_some(batch_began);
+            let result = self.execute(step, batch_began);
             self.worker.on_result(result, clock::now(), &self.session)?;
             // A commit may take milliseconds: nobody waits for more than one.
             if is_commit && self.address.was_rung() {
@@ -237,8 +244,8 @@ impl<S: Session> WorkerLoop<S> {
         );
     }
 
-    /// Does a step on the log.
-    fn execute(&mut self, step: Step) -> StepResult {
+    /// Does a step on the log. The batch that a commit is of began at this time.
+    fn execute(&mut self, step: Step, batch_began: SystemTime) -> StepResult {
         let session = &mut self.session;
         let result = match step {
             Step::Open => session.open().map(|()| StepResult::Done),
@@ -256,8 +263,9 @@ impl<S: Session> WorkerLoop<S> {
                 StepResult::Fetched(fetched)
             }),
             Step::Commit(batch) => {
-                let records = self.worker.batch_records();
-                let committing = Committing::begin(&self.flow, &batch, records);
+                let worker = &self.worker;
+                let committing = Committing::begin(&self.flow, &batch, worker.batch_records())
+                    .traced(batch_began, || processed(self.service, worker.batch_taken(), &batch));
                 let outcome = session.commit(batch);
                 committing.end(&outcome);
                 Ok(StepResult::Committed(outcome))

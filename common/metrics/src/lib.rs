@@ -1,4 +1,5 @@
-//! What the server counts, as OpenMetrics text, which Prometheus reads.
+//! Numbers as OpenMetrics text, which Prometheus reads, and those of every HTTP server.
+#![warn(missing_docs)]
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::http::{Method, StatusCode};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
@@ -16,10 +16,8 @@ pub use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
-use crate::admission::Admission;
-
 /// The media type of the text.
-pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Methods that are counted each for itself; all others together.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "HEAD", "OTHER"];
@@ -59,7 +57,7 @@ impl Default for Route {
 impl Metrics {
     /// Counts an answer that took so long. `route` is the pattern that the path matched, of which
     /// there are few.
-    pub fn count(&self, route: &str, method: &Method, status: StatusCode, took: Duration) {
+    pub fn count(&self, route: &str, method: &str, status: u16, took: Duration) {
         let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = routes.get(route) {
             known.count(method, status, took);
@@ -70,32 +68,10 @@ impl Metrics {
         routes.entry(route.to_owned()).or_default().count(method, status, took);
     }
 
-    /// All of it, and how many requests there are now.
-    pub fn samples(&self, admission: &Admission) -> Vec<Sample> {
-        let now = |name, help, count| Sample::new(name, help, Value::gauge(count));
-        let mut samples = vec![
-            now("http_requests_working", "Requests being worked on.", admission.working()),
-            now(
-                "http_requests_arriving",
-                "Requests whose bodies still arrive.",
-                admission.arriving(),
-            ),
-            now(
-                "http_requests_waiting",
-                "Requests waiting for something to happen.",
-                admission.waiting(),
-            ),
-            now(
-                "http_streams_open",
-                "Answers that go on as long as there is news.",
-                admission.streams(),
-            ),
-            Sample::new(
-                "uptime_seconds",
-                "Time since the start.",
-                Value::gauge(self.started.elapsed().as_secs()),
-            ),
-        ];
+    /// All of it.
+    pub fn samples(&self) -> Vec<Sample> {
+        let uptime = Value::gauge(self.started.elapsed().as_secs());
+        let mut samples = vec![Sample::new("uptime_seconds", "Time since the start.", uptime)];
         for (name, route) in &*self.routes.read().unwrap_or_else(PoisonError::into_inner) {
             samples.extend(route.samples(name));
         }
@@ -104,9 +80,9 @@ impl Metrics {
 }
 
 impl Route {
-    fn count(&self, method: &Method, status: StatusCode, took: Duration) {
-        let method = METHODS.iter().position(|name| *name == method.as_str());
-        let status = STATUSES.iter().position(|code| *code == status.as_u16());
+    fn count(&self, method: &str, status: u16, took: Duration) {
+        let method = METHODS.iter().position(|name| *name == method);
+        let status = STATUSES.iter().position(|code| *code == status);
         let method = method.unwrap_or(METHODS.len() - 1);
         let status = status.unwrap_or(STATUSES.len() - 1);
         self.answers[method][status].fetch_add(1, Ordering::Relaxed);
