@@ -1,9 +1,11 @@
 //! What an operator and a lost client see.
 
+use std::collections::BTreeSet;
+
 use crate::test_app::TestApp;
 use bytes::Bytes;
 use hyper::{Method, Request};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_running_system_is_alive_and_ready() {
@@ -86,6 +88,65 @@ async fn what_becomes_of_orders_and_how_far_the_services_are_is_measured() {
     let (lag, are_read): (Vec<_>, Vec<_>) = lag.map(|line| (line, line.ends_with("} 0"))).unzip();
     assert!(!lag.is_empty() && are_read.into_iter().all(|is_read| is_read), "{lag:#?}");
     assert!(text.ends_with("\n# EOF\n"), "{text}");
+}
+
+/// The metrics that an expression of Prometheus reads: names that are no function's, no label's and
+/// no word of the language.
+fn metrics_of(expression: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut rest = expression;
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    while let Some(begin) = rest.find(|letter| is_name(letter) || "{[".contains(letter)) {
+        rest = &rest[begin..];
+        let closed_by = |bracket| rest.find(bracket).map_or(rest.len(), |end| end + 1);
+        let end = match rest.as_bytes()[0] {
+            b'{' => closed_by('}'),
+            b'[' => closed_by(']'),
+            _ if rest.starts_with("by (") => closed_by(')'),
+            _ => rest.find(|letter| !is_name(letter)).unwrap_or(rest.len()),
+        };
+        let (word, after) = rest.split_at(end);
+        let is_number = word.starts_with(|letter: char| letter.is_ascii_digit());
+        if word.chars().all(is_name) && !is_number && !after.trim_start().starts_with(['(']) {
+            let is_aggregation = after.trim_start().starts_with("by (");
+            names.extend((!is_aggregation).then(|| word.to_owned()));
+        }
+        rest = after;
+    }
+    names
+}
+
+#[test]
+fn metrics_are_told_from_functions_labels_and_numbers() {
+    let quantile = "histogram_quantile(0.5, sum by (le, a) (rate(b_bucket{c=\"d\"}[1m])))";
+    assert_eq!(metrics_of(quantile), ["b_bucket"]);
+    assert_eq!(metrics_of("sum(a) - sum by (b) (c_total) > 0"), ["a", "c_total"]);
+}
+
+#[tokio::test]
+async fn every_metric_that_the_dashboard_shows_is_there() {
+    let dashboard = include_str!("../../../observability/grafana/dashboards/order-management.json");
+    let dashboard: Value = serde_json::from_str(dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().unwrap());
+    let expressions: Vec<&str> = targets.map(|target| target["expr"].as_str().unwrap()).collect();
+    let app = TestApp::start_alone().await;
+    app.stock("jumper", "10.00", 1).await;
+    app.credit("ada", "100.00").await;
+    app.settle("o-1", "ada", "jumper", 1).await;
+
+    let text = String::from_utf8(app.get("/metrics").await.body.to_vec()).unwrap();
+
+    let given: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.split(['{', ' ']).next()).collect();
+    assert!(expressions.len() > 15, "{expressions:?}");
+    for expression in expressions {
+        let names = metrics_of(expression);
+        assert!(!names.is_empty(), "{expression}");
+        for name in names {
+            assert!(given.contains(&*name), "{name} of {expression} in {given:#?}");
+        }
+    }
 }
 
 #[tokio::test]
