@@ -24,6 +24,17 @@ const CLIENT_SPAN: [u8; 8] = 0x00f0_67aa_0ba9_02b7_u64.to_be_bytes();
 const SERVICES: [&str; 4] =
     ["fraud-service", "inventory-service", "orders-service", "payments-service"];
 
+/// What each service makes is processed by another in the same trace: who wrote the record, and who
+/// did what with it.
+const HOPS: [(&str, &str, &str); 6] = [
+    ("orders-service", "inventory-service", "process order-lines"),
+    ("orders-service", "fraud-service", "process orders-by-customer"),
+    ("inventory-service", "orders-service", "process order-validations"),
+    ("fraud-service", "orders-service", "process order-validations"),
+    ("orders-service", "payments-service", "process orders-by-customer"),
+    ("payments-service", "orders-service", "process payments"),
+];
+
 /// The program, telling its spans to a collector at this address.
 async fn start(directory: &Path, collector: SocketAddr) -> (Process, SocketAddr) {
     let arguments = ["--listen", "127.0.0.1:0", "--partitions", "3", "--no-sample", "--data-dir"];
@@ -117,6 +128,14 @@ fn check_tree(trace: &[&Collected], post: &Collected) {
         assert!(is_root || parent(trace, span).is_some(), "{span:#?} hangs on nothing");
         let (began, ended) = span.nanoseconds;
         assert!(post.nanoseconds.0 <= began && began <= ended, "{span:#?}");
+    }
+    let hops = trace.iter().filter_map(|span| {
+        let above = parent(trace, span)?;
+        Some((&above.service[..], &span.service[..], &span.name[..]))
+    });
+    let hops: BTreeSet<_> = hops.collect();
+    for expected in HOPS {
+        assert!(hops.contains(&expected), "{expected:?} in {hops:#?}");
     }
     assert_eq!(that_wrote(trace, "payments/PaymentAuthorised").service, "payments-service");
     let mut path = vec![that_wrote(trace, "orders/OrderValidated")];
