@@ -276,6 +276,9 @@ impl Task {
         let topology = Arc::clone(&self.topology);
         let node = &topology.streams()[index];
         let Handler::Record(handler) = &node.handler else { return Ok(()) };
+        if !self.wants(node, record, state)? {
+            return Ok(());
+        }
         let mut context =
             self.context(&topology, node, ProcessInput::Record(record), (state, tables));
         context.tables_current = tables_current;
@@ -289,19 +292,40 @@ impl Task {
         }
     }
 
+    /// Whether a record is to be taken: one that was put back is where it is missing here, and is
+    /// missing no more then.
+    fn wants(
+        &mut self,
+        node: &Node,
+        record: &ConsumedRecord,
+        state: &dyn StateReader,
+    ) -> Result<bool, StateError> {
+        let Some(first_offset) = dead_letter::first_offset(record) else { return Ok(true) };
+        let Trigger::Stream { origin, .. } = node.trigger else { return Ok(true) };
+        let key = task_state::bad_record_key(record.source, origin, first_offset);
+        let partition = self.partition;
+        let overlay = &mut self.open_batch().overlay;
+        let is_missing = match overlay.get(TASK_STORE, &key) {
+            Some(change) => change.is_some(),
+            None => state.get(partition, TASK_STORE, &key)?.is_some(),
+        };
+        if is_missing {
+            overlay.set(TASK_STORE, key, None);
+        }
+        Ok(is_missing)
+    }
+
     /// Sends a record that cannot be decoded to the dead letters, or passes over it.
     fn take_bad_record(&mut self, node: &Node, record: &ConsumedRecord, error: &DecodeError) {
-        let internal = matches!(node.trigger, Trigger::Stream { origin: Origin::Internal, .. });
-        if internal && matches!(error, DecodeError::UnknownType(_)) {
+        let Trigger::Stream { origin, .. } = node.trigger else { return };
+        if origin == Origin::Internal && matches!(error, DecodeError::UnknownType(_)) {
             return;
         }
         let letter = dead_letter::of(record, error, self.topology.dead_letters(), self.partitions);
         let batch = self.open_batch();
         batch.outputs.push(letter);
-        if internal {
-            let (key, value) = task_state::bad_record(record, error);
-            batch.overlay.set(TASK_STORE, key, Some(value));
-        }
+        let (key, value) = task_state::bad_record(record, origin, error);
+        batch.overlay.set(TASK_STORE, key, Some(value));
     }
 
     /// Takes a tick, into the open batch.
@@ -463,7 +487,8 @@ impl Task {
         }
     }
 
-    /// The records that could not be decoded although they come from one of our own services.
+    /// The records that could not be decoded although they come from one of our own services, and
+    /// that were not put back and taken since.
     ///
     /// # Errors
     /// [`StateError`] where the store cannot be read.

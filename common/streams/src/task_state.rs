@@ -1,5 +1,8 @@
 //! What the runtime itself remembers of a task, in a store of its own: how many ticks it has
 //! taken, its input offsets where state lives beside the log, and the records it could not decode.
+//!
+//! A record that could not be decoded is remembered until it is put back: that it is remembered is
+//! what lets the task take it then, once, and pass over every other copy.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +11,16 @@ use bytes::Bytes;
 use crate::codec::{DecodeError, json_bytes};
 use crate::commit::StoreChange;
 use crate::error::Error;
-use crate::record::{ConsumedRecord, Offset, Partition, TopicName};
+use crate::record::{ConsumedRecord, Offset, Partition, TopicName, TopicPartition};
 use crate::state::{KeyRange, StateError, StateReader};
-use crate::topology::{TASK_STORE, Topology};
+use crate::topology::{Origin, TASK_STORE, Topology};
 
 const TICKS: &[u8] = b"ticks";
 const OFFSETS: &[u8] = b"offsets";
+/// Records of our own services.
 const BAD: &[u8] = b"bad/";
+/// Records from outside, which nobody has to look after.
+const REFUSED: &[u8] = b"refused/";
 
 /// The entry with the number of ticks taken.
 pub(crate) fn ticks(number: u64) -> (Bytes, Bytes) {
@@ -53,14 +59,27 @@ pub(crate) fn read_offsets(
     Ok(Some(offsets))
 }
 
-/// The entry of a record that could not be decoded although it comes from one of our services.
-pub(crate) fn bad_record(record: &ConsumedRecord, error: &DecodeError) -> (Bytes, Bytes) {
-    let place = format!("{}/{}", record.source, record.offset);
-    let key = [BAD, place.as_bytes()].concat();
-    (Bytes::from(key), json_bytes(&error.to_string()))
+/// The entry of a record that could not be decoded.
+pub(crate) fn bad_record(
+    record: &ConsumedRecord,
+    origin: Origin,
+    error: &DecodeError,
+) -> (Bytes, Bytes) {
+    let offset = record.offset.to_string();
+    (bad_record_key(record.source, origin, offset.as_bytes()), json_bytes(&error.to_string()))
 }
 
-/// The entries of all such records.
+/// The key of that entry.
+pub(crate) fn bad_record_key(source: TopicPartition, origin: Origin, offset: &[u8]) -> Bytes {
+    let kind = match origin {
+        Origin::Internal => BAD,
+        Origin::Requests => REFUSED,
+    };
+    let source = source.to_string();
+    Bytes::from([kind, source.as_bytes(), b"/", offset].concat())
+}
+
+/// The entries of all those of our own services.
 pub(crate) fn bad_records(
     state: &dyn StateReader,
     partition: Partition,

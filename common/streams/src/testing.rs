@@ -271,6 +271,15 @@ impl TopologyDriver {
         self.state.entries.get(&place).map(|bytes| C::decode(None, bytes)).transpose()
     }
 
+    /// What the tasks miss because they could not decode it.
+    ///
+    /// # Errors
+    /// None in practice: the state is in memory.
+    pub fn bad_records(&self) -> Result<Vec<(Bytes, Bytes)>, StateError> {
+        let of_each = self.tasks.values().map(|task| task.bad_records(&self.state));
+        Ok(of_each.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
     /// The committed entries of a store, of all tasks.
     ///
     /// # Errors

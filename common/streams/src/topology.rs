@@ -19,8 +19,8 @@ pub enum Origin {
     /// From outside: a bad record is a client's mistake. It goes to the dead letters.
     Requests,
     /// From another processor: a bad record means that something of ours is wrong. It goes to the
-    /// dead letters, and the service reports itself degraded. An event of an unknown type is a
-    /// newer writer's and is skipped.
+    /// dead letters, and the service reports itself degraded until it is put back. An event of an
+    /// unknown type is a newer writer's and is skipped.
     Internal,
 }
 

@@ -1,12 +1,15 @@
 //! Topologies run by the driver: processors, stores, tables, timers, sessions and bad records.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use streams::testing::TopologyDriver;
 use streams::{
-    Context, DecodeError, Headers, Key, KeyRange, Partition, ProcessError, ProducedRecord, Record,
-    SessionStore, SessionWindows, Store, Tick, Timestamp, Topic, TopicName, TopicPartition,
-    Topology, TopologyBuilder, TopologyError,
+    Codec, ConsumedRecord, Context, DecodeError, Encoded, Headers, Json, Key, KeyRange, Offset,
+    Partition, ProcessError, ProducedRecord, Record, SessionStore, SessionWindows, Store, Tick,
+    Timestamp, Topic, TopicName, TopicPartition, Topology, TopologyBuilder, TopologyError,
+    dead_letter,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,11 +169,152 @@ fn a_request_that_cannot_be_decoded_becomes_a_dead_letter_and_the_task_goes_on()
     let letters = driver.read_raw_output(DEAD_LETTERS);
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].value.as_deref(), Some(b"no number".as_slice()));
-    assert_eq!(letters[0].headers.get_str(streams::dead_letter::TOPIC), Some("visits"));
-    assert_eq!(letters[0].headers.get_str(streams::dead_letter::PARTITION), Some("1"));
-    assert_eq!(letters[0].headers.get_str(streams::dead_letter::OFFSET), Some("0"));
-    assert!(letters[0].headers.get_str(streams::dead_letter::ERROR).unwrap().contains("malformed"));
+    assert_eq!(letters[0].headers.get_str(dead_letter::TOPIC), Some("visits"));
+    assert_eq!(letters[0].headers.get_str(dead_letter::PARTITION), Some("1"));
+    assert_eq!(letters[0].headers.get_str(dead_letter::OFFSET), Some("0"));
+    assert!(letters[0].headers.get_str(dead_letter::ERROR).unwrap().contains("malformed"));
     assert_eq!(driver.read_output(&BILLS).unwrap().len(), 1);
+}
+
+thread_local! {
+    /// Whether this version of the service can read a [`Riddle`].
+    static KNOWS_RIDDLES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Writes numbers that only a newer version can read.
+struct Riddle;
+
+impl Codec<u64> for Riddle {
+    fn encode(value: &u64) -> Encoded {
+        Json::encode(value)
+    }
+
+    fn decode(event_type: Option<&str>, bytes: &[u8]) -> Result<u64, DecodeError> {
+        if !KNOWS_RIDDLES.get() {
+            return Err(DecodeError::Malformed("a riddle".to_owned()));
+        }
+        Json::decode(event_type, bytes)
+    }
+}
+
+const RIDDLES: Topic<Name, u64, Riddle> = Topic::new("riddles");
+const ASKED: Topic<Name, u64, Riddle> = Topic::new("asked");
+
+/// Adds up what it reads: of other services on `riddles`, of clients on `asked`.
+fn riddle_driver() -> TopologyDriver {
+    KNOWS_RIDDLES.set(false);
+    let topology = TopologyBuilder::new("riddles-service", DEAD_LETTERS)
+        .stream(&RIDDLES, "add-riddle", add)
+        .with_store(&COUNTS)
+        .requests(&ASKED, "add-asked", add)
+        .with_store(&COUNTS)
+        .build()
+        .unwrap();
+    TopologyDriver::new(topology, PARTITIONS).unwrap()
+}
+
+fn add(context: &mut Context<'_>, riddle: Record<Name, u64>) -> Result<(), ProcessError> {
+    let sum = context.get(&COUNTS, &riddle.key)?.unwrap_or(0) + riddle.value;
+    context.put(&COUNTS, &riddle.key, &sum)
+}
+
+/// What the driver's tasks still miss of our own services.
+fn missing(driver: &TopologyDriver) -> Vec<String> {
+    let missing = driver.bad_records().unwrap();
+    missing.iter().map(|(place, _)| String::from_utf8_lossy(place).into_owned()).collect()
+}
+
+fn ann_of(driver: &TopologyDriver) -> Option<u64> {
+    driver.get(&COUNTS, &name("ann"), &name("ann")).unwrap()
+}
+
+/// Puts a dead letter back where it came from, as often as it is called.
+fn put_back(driver: &mut TopologyDriver, letter: &ConsumedRecord, topic: TopicName) {
+    let header = |name| letter.headers.get_str(name).unwrap();
+    assert_eq!(header(dead_letter::TOPIC), topic.as_str());
+    let partition = Partition(header(dead_letter::PARTITION).parse().unwrap());
+    let offset = Offset(header(dead_letter::OFFSET).parse().unwrap());
+    driver.pipe(dead_letter::requeued(letter, TopicPartition::new(topic, partition), offset));
+    driver.commit().unwrap();
+}
+
+#[test]
+fn a_record_that_is_put_back_is_taken_once_however_often_that_is_done() {
+    for topic in [&RIDDLES, &ASKED] {
+        // Given a record that this version cannot read
+        let mut driver = riddle_driver();
+        driver.pipe_input(topic, &name("ann"), &5, NOW);
+        driver.commit().unwrap();
+        let letters = driver.read_raw_output(DEAD_LETTERS);
+        assert_eq!((letters.len(), ann_of(&driver)), (1, None));
+        let is_internal = topic.name() == RIDDLES.name();
+        assert_eq!(missing(&driver).len(), usize::from(is_internal));
+
+        // When the next version reads it, put back twice
+        KNOWS_RIDDLES.set(true);
+        put_back(&mut driver, &letters[0], topic.name());
+        put_back(&mut driver, &letters[0], topic.name());
+
+        // Then it counts once, and nothing is missing
+        assert_eq!(ann_of(&driver), Some(5), "{topic:?}");
+        assert_eq!(missing(&driver), [""; 0]);
+    }
+}
+
+#[test]
+fn two_copies_in_one_batch_are_taken_once() {
+    let mut driver = riddle_driver();
+    driver.pipe_input(&RIDDLES, &name("ann"), &5, NOW);
+    driver.commit().unwrap();
+    let letter = driver.read_raw_output(DEAD_LETTERS).remove(0);
+    KNOWS_RIDDLES.set(true);
+    let destination =
+        TopicPartition::new(RIDDLES.name(), streams::partition_for_key(b"ann", PARTITIONS));
+    for _ in 0..2 {
+        driver.pipe(dead_letter::requeued(&letter, destination, Offset(0)));
+    }
+
+    driver.abort().unwrap();
+    driver.commit().unwrap();
+
+    assert_eq!(ann_of(&driver), Some(5));
+}
+
+#[test]
+fn a_record_that_is_put_back_and_still_cannot_be_decoded_is_a_letter_of_its_new_place() {
+    let mut driver = riddle_driver();
+    driver.pipe_input(&RIDDLES, &name("ann"), &5, NOW);
+    driver.commit().unwrap();
+    let first = driver.read_raw_output(DEAD_LETTERS).remove(0);
+
+    put_back(&mut driver, &first, RIDDLES.name());
+    let second = driver.read_raw_output(DEAD_LETTERS).remove(0);
+
+    assert_eq!(second.headers.get_str(dead_letter::OFFSET), Some("1"));
+    assert_eq!(second.headers.iter().len(), first.headers.iter().len());
+    assert_eq!(missing(&driver).len(), 1, "{:?}", missing(&driver));
+    KNOWS_RIDDLES.set(true);
+    put_back(&mut driver, &second, RIDDLES.name());
+    assert_eq!((ann_of(&driver), missing(&driver).len()), (Some(5), 0));
+}
+
+#[test]
+fn a_task_that_took_a_record_at_the_first_time_passes_over_its_copies() {
+    // Given a record that this service has read, and another has not
+    let mut driver = riddle_driver();
+    KNOWS_RIDDLES.set(true);
+    driver.pipe_input(&RIDDLES, &name("ann"), &5, NOW);
+    driver.commit().unwrap();
+    let mut other = riddle_driver();
+    other.pipe_input(&RIDDLES, &name("ann"), &5, NOW);
+    other.commit().unwrap();
+    let letter = other.read_raw_output(DEAD_LETTERS).remove(0);
+    KNOWS_RIDDLES.set(true);
+
+    put_back(&mut driver, &letter, RIDDLES.name());
+    put_back(&mut other, &letter, RIDDLES.name());
+
+    assert_eq!((ann_of(&driver), ann_of(&other)), (Some(5), Some(5)));
 }
 
 fn session_totals(context: &mut Context<'_>, visit: Record<Name, u64>) -> Result<(), ProcessError> {

@@ -120,15 +120,29 @@ fn dead_letters() -> Value {
             dead_letter::TOPIC, dead_letter::PARTITION, dead_letter::OFFSET, dead_letter::ERROR,
         ],
     });
+    let offset = "The offset of the letter in this partition.";
+    let of_mark = json!({
+        "type": "object",
+        "properties": { dead_letter::REQUEUED: text(offset) },
+        "required": [dead_letter::REQUEUED],
+    });
     json!({
         "address": topics::DEAD_LETTERS.as_str(),
-        "description": "Records that could not be read, with the key and the bytes that they had.",
-        "messages": { "DeadLetter": {
-            "name": "DeadLetter",
-            "summary": "A record that could not be read.",
-            "contentType": "application/octet-stream",
-            "headers": headers,
-        }},
+        "description": "Records that could not be read, with the key and the bytes that they had, \
+            and marks of those that were put back.",
+        "messages": {
+            "DeadLetter": {
+                "name": "DeadLetter",
+                "summary": "A record that could not be read.",
+                "contentType": "application/octet-stream",
+                "headers": headers,
+            },
+            "Requeued": {
+                "name": "Requeued",
+                "summary": "The mark of a letter that was put back where it came from. No body.",
+                "headers": of_mark,
+            },
+        },
     })
 }
 
@@ -149,6 +163,10 @@ fn event_headers() -> Value {
             },
             "content-type": { "const": "application/json" },
             cloud_event::TRACE_PARENT: text("The trace that it belongs to, where it is known."),
+            dead_letter::REQUEUED: text(
+                "Of a copy that was put back because a service could not read the record: its \
+                 offset at the first time. Whoever read it then passes over the copy.",
+            ),
         },
         "required": [
             "ce_specversion", cloud_event::ID, cloud_event::SOURCE, cloud_event::TYPE,
