@@ -16,6 +16,7 @@
 //! - [`validate`]: the verdicts of the checks
 //! - [`pay`]: the result of the payment
 //! - [`expire`]: answers that did not come in time
+//! - [`late`]: answers that came after the end
 //! - [`cancel`], [`ship`]: requests that change an order
 //! - [`effects`]: what other services hear
 //! - [`state`]: what is kept of an order beside the order itself
@@ -23,6 +24,7 @@
 pub mod cancel;
 pub mod effects;
 pub mod expire;
+pub mod late;
 pub mod pay;
 pub mod place;
 pub mod ship;

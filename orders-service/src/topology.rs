@@ -28,7 +28,7 @@ use crate::order::effects::effects;
 use crate::order::place::{Details, check_details, create};
 use crate::order::state::{OrderRecord, Pending, Tick, Timeouts};
 use crate::order::validate::{Collected, collect, decide};
-use crate::order::{Outcome, cancel, expire, pay, ship};
+use crate::order::{Outcome, cancel, expire, late, pay, ship};
 
 /// Every order, with the request that made it. Kept for ever.
 pub const ORDERS: Store<OrderId, OrderRecord> = Store::new("orders");
@@ -134,7 +134,9 @@ fn take_validation(
     validation: Record<OrderId, OrderValidation>,
     timeouts: Timeouts,
 ) -> Result<(), ProcessError> {
-    let Some(pending) = context.get(&PENDING, &validation.key)? else { return Ok(()) };
+    let Some(pending) = context.get(&PENDING, &validation.key)? else {
+        return take_late_validation(context, &validation);
+    };
     match collect(&pending, &validation.value) {
         Collected::Ignored => Ok(()),
         Collected::Waiting(pending) => context.put(&PENDING, &validation.key, &pending),
@@ -144,14 +146,34 @@ fn take_validation(
     }
 }
 
+fn take_late_validation(
+    context: &mut Context<'_>,
+    validation: &Record<OrderId, OrderValidation>,
+) -> Result<(), ProcessError> {
+    let Some(record) = context.get(&ORDERS, &validation.key)? else { return Ok(()) };
+    match late::give_back_stock(&record.order, &validation.value) {
+        Some(line) => context.forward(&ORDER_LINES, &line.line().product_id, &line),
+        None => Ok(()),
+    }
+}
+
 fn take_payment(
     context: &mut Context<'_>,
     payment: Record<OrderId, PaymentEvent>,
     timeouts: Timeouts,
 ) -> Result<(), ProcessError> {
-    change(context, &payment.key, timeouts, |order| {
-        pay::take_payment(order, &payment.value, payment.timestamp)
-    })
+    let Some(record) = context.get(&ORDERS, &payment.key)? else { return Ok(()) };
+    if let Some(event) = pay::take_payment(&record.order, &payment.value, payment.timestamp) {
+        return apply(context, record, event, timeouts);
+    }
+    match late::give_back_money(&record.order, &payment.value) {
+        Some(event) => context.forward_encoded(
+            &ORDERS_BY_CUSTOMER,
+            &record.order.customer_id,
+            &EncodedAs::new(&event),
+        ),
+        None => Ok(()),
+    }
 }
 
 fn take_tick(

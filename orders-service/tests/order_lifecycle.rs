@@ -192,7 +192,7 @@ fn the_payment_has_its_whole_time_however_long_the_checks_took() {
 }
 
 #[test]
-fn what_comes_after_the_end_changes_nothing() {
+fn what_comes_after_the_end_changes_no_order_and_what_it_took_is_given_back() {
     let mut shop = Shop::open();
     shop.place("o-1", &[("jumper", 2)]);
     shop.sold_out("o-1", "jumper");
@@ -208,8 +208,8 @@ fn what_comes_after_the_end_changes_nothing() {
     shop.ticks(TIMEOUTS.validation_ticks + 1);
 
     assert_eq!(shop.events(), [""; 0]);
-    assert_eq!(shop.lines(), [""; 0]);
-    assert_eq!(shop.events_by_customer(), [""; 0]);
+    assert_eq!(shop.lines(), ["jumper: o-1 2 released"]);
+    assert_eq!(shop.events_by_customer(), ["c-1: o-1 2 FAILED"]);
     assert_eq!(shop.order("o-1"), before);
 }
 
