@@ -6,8 +6,11 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use eventlog::RequestLog;
+use events::topics::ORDER_REQUESTS;
 use quickstart::{Running, Settings};
 use serde_json::{Value, json};
+use streams::{Headers, Partition, ProducedRecord, Timestamp, TopicPartition};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -83,6 +86,20 @@ impl System {
 
     fn stop(self) {
         self.runtime.block_on(self.running.stop());
+    }
+
+    /// Has the dead letter `0:0` there, which the document's examples are about.
+    fn write_dead_letter(&self) {
+        let record = ProducedRecord {
+            destination: TopicPartition::new(ORDER_REQUESTS.name(), Partition(0)),
+            timestamp: Timestamp::EPOCH,
+            key: None,
+            value: None,
+            headers: Headers::default(),
+        };
+        self.runtime.block_on(self.running.log().append(record)).unwrap();
+        let letters = || Request { target: "/v1/dead-letters".to_owned(), ..Request::default() };
+        while !self.send("get", &letters()).body.contains("\"0:0\"") {}
     }
 
     /// All operations, in an order in which what one is about is there when it comes.
@@ -267,6 +284,7 @@ fn read(stream: &mut TcpStream, is_enough: impl Fn(&str) -> bool) -> String {
 #[test]
 fn every_example_of_the_document_succeeds_as_the_document_says() {
     let system = System::start();
+    system.write_dead_letter();
 
     for operation in system.operations() {
         for body in operation.bodies() {

@@ -10,7 +10,7 @@ use eventlog::{Appended, RequestLog};
 use streams::cloud_event::{Attributes, event_time};
 use streams::{
     CloudEvents, Event, Key, ProducedRecord, Query, QueryId, QueryOutcome, TableEntry, Topic,
-    TopicName, TopicPartition, WorkerHealth, partition_for_key,
+    TopicName, TopicPartition, Topology, WorkerHealth, partition_for_key,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -39,7 +39,7 @@ const DURABLE_TIME_MAX: Duration = Duration::from_secs(5);
 /// A running service. Cheap to clone.
 #[derive(Clone)]
 pub struct ServiceHandle {
-    name: &'static str,
+    topology: Arc<Topology>,
     partitions: u32,
     log: Arc<dyn RequestLog>,
     owners: Arc<Owners>,
@@ -54,7 +54,7 @@ pub struct ServiceHandle {
 
 impl std::fmt::Debug for ServiceHandle {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "ServiceHandle({})", self.name)
+        write!(formatter, "ServiceHandle({})", self.name())
     }
 }
 
@@ -91,10 +91,10 @@ impl From<eventlog::Error> for ServiceError {
 }
 
 impl ServiceHandle {
-    pub(crate) fn new(name: &'static str, log: Arc<dyn RequestLog>) -> Self {
-        let flow = Arc::new(Flow::new(name));
+    pub(crate) fn new(topology: Arc<Topology>, log: Arc<dyn RequestLog>) -> Self {
+        let flow = Arc::new(Flow::new(topology.name()));
         let service = ServiceHandle {
-            name,
+            topology,
             partitions: log.partitions(),
             log,
             owners: Arc::default(),
@@ -128,7 +128,7 @@ impl ServiceHandle {
         if self.flow.commits().observe(Arc::clone(&observer) as Arc<dyn Observer>) {
             self.add_part(observer);
         } else {
-            tracing::warn!(service = self.name, "commits are observed already");
+            tracing::warn!(service = self.name(), "commits are observed already");
         }
     }
 
@@ -152,7 +152,12 @@ impl ServiceHandle {
 
     /// The service's name.
     pub fn name(&self) -> &'static str {
-        self.name
+        self.topology.name()
+    }
+
+    /// Its rules and what connects them.
+    pub(crate) fn topology(&self) -> &Topology {
+        &self.topology
     }
 
     /// Appends a request to a topic, as an event with this id. It has its place in the log then,
@@ -171,10 +176,10 @@ impl ServiceHandle {
         let key = key.encode();
         let headers = Attributes {
             id: Bytes::copy_from_slice(id.as_bytes()),
-            source: self.name,
+            source: self.name(),
             event_type: request.event_type(),
             time: event_time(now),
-            trace_parent: RequestTrace::header_of_current(self.name, self.flow.traces()),
+            trace_parent: RequestTrace::header_of_current(self.name(), self.flow.traces()),
         }
         .into_headers();
         let partition = partition_for_key(&key, self.partitions);
@@ -291,22 +296,22 @@ impl ServiceHandle {
     pub async fn health(&self) -> Health {
         let mut health = Health::default();
         if let Err(error) = self.log.health() {
-            health.missing.push(format!("{}: {error}", self.name));
+            health.missing.push(format!("{}: {error}", self.name()));
         }
         let workers = self.ask_workers(Instant::now() + ANSWER_GRACE).await;
         if workers.is_empty() {
-            health.missing.push(format!("{}: no worker", self.name));
+            health.missing.push(format!("{}: no worker", self.name()));
         }
         let answering: Vec<WorkerHealth> = workers.iter().flatten().flatten().cloned().collect();
         for worker in workers {
             match worker {
                 Some(Some(worker)) => self.add(worker, &mut health),
-                Some(None) => health.missing.push(format!("{}: no assignment yet", self.name)),
-                None => health.missing.push(format!("{}: a worker does not answer", self.name)),
+                Some(None) => health.missing.push(format!("{}: no assignment yet", self.name())),
+                None => health.missing.push(format!("{}: a worker does not answer", self.name())),
             }
         }
         let tasks = tasks_missing(&answering);
-        health.missing.extend(tasks.map(|tasks| format!("{}: {tasks}", self.name)));
+        health.missing.extend(tasks.map(|tasks| format!("{}: {tasks}", self.name())));
         for Health { missing, degraded, information } in
             self.parts().iter().map(|part| part.health())
         {
@@ -335,13 +340,13 @@ impl ServiceHandle {
 
     fn add(&self, worker: WorkerHealth, health: &mut Health) {
         if let Some(trouble) = worker.trouble {
-            health.missing.push(format!("{}: {trouble}", self.name));
+            health.missing.push(format!("{}: {trouble}", self.name()));
         }
         if !worker.tables_read {
-            health.missing.push(format!("{}: tables not read yet", self.name));
+            health.missing.push(format!("{}: tables not read yet", self.name()));
         }
         let bad = worker.bad_records.into_iter();
-        health.degraded.extend(bad.map(|bad| format!("{}: {bad}", self.name)));
+        health.degraded.extend(bad.map(|bad| format!("{}: {bad}", self.name())));
     }
 }
 
@@ -353,11 +358,11 @@ mod tests {
     use streams::Partition;
 
     use super::*;
-    use crate::driver::fixtures::{COUNT, FaultyLog, TITLES};
+    use crate::driver::fixtures::{COUNT, FaultyLog, TITLES, counter};
 
     /// A service whose workers are the test's; its topics have six partitions.
     fn service() -> ServiceHandle {
-        ServiceHandle::new("counter", Arc::new(FaultyLog::new(6)))
+        ServiceHandle::new(counter(), Arc::new(FaultyLog::new(6)))
     }
 
     fn read(timeout: Duration) -> Read {

@@ -76,7 +76,7 @@ where
 {
     let handles: Vec<ServiceHandle> = topologies
         .iter()
-        .map(|topology| ServiceHandle::new(topology.name(), Arc::new(log.clone())))
+        .map(|topology| ServiceHandle::new(Arc::clone(topology), Arc::new(log.clone())))
         .collect();
     let stop = Arc::new(AtomicBool::new(false));
     let mut driver = Driver { stop: Arc::clone(&stop), threads: Vec::new(), wake: Vec::new() };

@@ -64,7 +64,7 @@ impl Instance {
     async fn start(log: &FaultyLog) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let service = ServiceHandle::new("counter", Arc::new(log.clone()));
+        let service = ServiceHandle::new(counter(), Arc::new(log.clone()));
         let (worker, commands) = WorkerAddress::new(&Arc::new(OnceLock::new()));
         service.owners().add(&worker);
         let peering = Peering { advertised_url: url.clone(), endpoints: ENDPOINTS, awaited };
