@@ -9,6 +9,9 @@
 //! streams <- traces <- shell; metrics <- shell
 //! ```
 //!
+//! orderctl, the operator's tool, speaks to a system by its REST API. It uses the services to print
+//! their topologies, which no API tells, and in its tests it may start the whole system.
+//!
 //! Tests of any of them may use test-support, which uses none.
 //!
 //! Each arrow that is absent here is one thing that a change cannot break.
@@ -73,7 +76,9 @@ fn may_use(from: &str, to: &str, for_tests: bool) -> bool {
         _ if to == "test-support" => for_tests || from == "eventlog-kafka",
         "chaos" => to != "tidy",
         "e2e-tests" => to != "tidy" && (to != "chaos" || for_tests),
-        _ if matches!(to, "chaos" | "e2e-tests" | "tidy" | "quickstart") => false,
+        "orderctl" if for_tests => !matches!(to, "chaos" | "e2e-tests" | "tidy"),
+        "orderctl" => is_service(to) || to == "streams",
+        _ if matches!(to, "chaos" | "e2e-tests" | "tidy" | "quickstart" | "orderctl") => false,
         "quickstart" => true,
         _ if is_service(to) => false,
         "orders-read-model" => matches!(to, "streams" | "eventlog" | "events" | "shell"),
@@ -118,6 +123,7 @@ mod tests {
             "orders-read-model",
             "test-support",
             "quickstart",
+            "orderctl",
         ];
         let mut all = packages.to_vec();
         for name in names.into_iter().chain(SERVICES).chain(["e2e-tests", "chaos"]) {
@@ -148,6 +154,8 @@ mod tests {
             package("orders-service", &of_a_service),
             package("orders-service", &[("orders-read-model", false)]),
             package("quickstart", &[("orders-service", false), ("eventlog", false)]),
+            package("orderctl", &[("orders-service", false), ("streams", false)]),
+            package("orderctl", &[("quickstart", true), ("eventlog", true)]),
             package("e2e-tests", &[("quickstart", false), ("sim", false)]),
         ]);
 
@@ -184,6 +192,9 @@ mod tests {
             ("orders-read-model", "orders-service"),
             ("fraud-service", "orders-read-model"),
             ("quickstart", "e2e-tests"),
+            ("orderctl", "quickstart"),
+            ("orderctl", "shell"),
+            ("shell", "orderctl"),
             ("e2e-tests", "chaos"),
             ("tidy", "streams"),
             ("streams", "test-support"),

@@ -80,7 +80,7 @@ mod tests {
     use streams::TopicName;
 
     use super::*;
-    use crate::driver::fixtures::{FaultyLog, TITLES, VISITS};
+    use crate::driver::fixtures::{FaultyLog, TITLES, VISITS, counter};
     use crate::driver::{Command, WorkerAddress};
     use crate::metrics::render;
 
@@ -96,7 +96,7 @@ mod tests {
 
     /// The lines of a service with one worker that says this, without heads.
     async fn lines(log: &FaultyLog, health: WorkerHealth) -> Vec<String> {
-        let service = ServiceHandle::new("counter", Arc::new(log.clone()));
+        let service = ServiceHandle::new(counter(), Arc::new(log.clone()));
         let commands = worker(&service);
         std::thread::spawn(move || {
             let Ok(Command::Health { respond }) = commands.recv() else { panic!("no question") };
@@ -161,7 +161,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_worker_that_does_not_answer_holds_numbers_up_no_longer_than_asked() {
-        let service = ServiceHandle::new("counter", Arc::new(FaultyLog::new(2)));
+        let service = ServiceHandle::new(counter(), Arc::new(FaultyLog::new(2)));
         let _commands = worker(&service);
         let until = Instant::now() + Duration::from_secs(3);
 

@@ -1,0 +1,8 @@
+//! The program itself, run against the whole system in the process of the test.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod app;
+mod export;
+mod import;
+mod letters;
+mod other_servers;
