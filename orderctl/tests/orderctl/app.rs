@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use quickstart::{Running, Settings};
 use serde_json::Value;
@@ -11,6 +12,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 pub(crate) const PARTITIONS: u32 = 3;
+const TRIES_MAX: u32 = 2_000;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The running system, empty but for what a test puts.
 pub(crate) struct App {
@@ -95,6 +98,20 @@ impl App {
 
     pub(crate) fn post(&self, path: &str) -> Value {
         exchange(self.running.address(), "POST", path)
+    }
+
+    /// Waits until something holds.
+    ///
+    /// # Panics
+    /// Where it does not in time.
+    pub(crate) fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        for _ in 0..TRIES_MAX {
+            if holds() {
+                return;
+            }
+            self.runtime.block_on(async { tokio::time::sleep(PAUSE).await });
+        }
+        panic!("not in time: {what}");
     }
 
     /// Two customers and two products with stock, as an operator puts them.

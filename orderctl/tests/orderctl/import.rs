@@ -32,8 +32,8 @@ fn what_is_imported_is_there_and_the_same_file_again_changes_nothing() {
         all.push(app.get("/v1/orders/o-2"));
         all
     };
-    while app.get("/v1/products/jumper/stock")["onHand"] != 8 {}
-    while app.get("/v1/customers/c-1/account")["captured"] != "34.48" {}
+    app.until("shipped", || app.get("/v1/products/jumper/stock")["onHand"] == 8);
+    app.until("paid for", || app.get("/v1/customers/c-1/account")["captured"] == "34.48");
     let before = all();
 
     for (kind, _, count) in things {
@@ -57,7 +57,7 @@ fn stock_is_taken_in_once_even_where_all_of_it_was_sold() {
     app.call_with(&["import", "orders", "-", "--format", "csv"], orders).with(0);
     app.get("/v1/orders/o-1?until=PAID");
     app.post("/v1/orders/o-1/ship");
-    while app.get("/v1/products/jumper/stock")["onHand"] != 0 {}
+    app.until("sold out", || app.get("/v1/products/jumper/stock")["onHand"] == 0);
 
     app.call_with(&["import", "products", "-", "--format", "csv"], PRODUCTS).with(0);
     assert_eq!(app.get("/v1/products/jumper/stock")["onHand"], 0);
