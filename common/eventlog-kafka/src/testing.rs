@@ -24,6 +24,8 @@ const REQUIRED: &str = "REQUIRE_KAFKA";
 const TAG: &str = "4.3.1";
 /// How long a container may take on a busy machine.
 const START_TIME_MAX: Duration = Duration::from_secs(120);
+/// How long a broker that takes requests may take to answer one.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// What the services ask of a broker, so that a crash is noticed soon, and what makes a group
 /// agree at once on who owns what.
@@ -93,6 +95,12 @@ impl Broker {
     /// Settings for a log on it.
     pub fn settings(&self, partitions: u32, state_directory: &Path) -> Settings {
         Settings::new(&self.servers, partitions, state_directory)
+    }
+
+    /// Whether it takes requests.
+    pub fn answers(&self) -> bool {
+        let client: Result<BaseConsumer, _> = self.settings(1, Path::new("")).ends().create();
+        client.is_ok_and(|client| client.fetch_metadata(None, ANSWER_TIME_MAX).is_ok())
     }
 
     /// Kills it without any warning. What it was told is kept.

@@ -29,7 +29,8 @@ use crate::{
 
 /// So many faults last at the same time: with more, nothing but waiting would go on.
 const TROUBLES_MAX: usize = 3;
-/// How long the broker is well between two of its faults: everything waits for it.
+/// How long the broker is well between two of its faults, from when it takes requests again:
+/// everything waits for it.
 const BROKER_PEACE: Duration = Duration::from_secs(20);
 /// The least time between two faults.
 const PAUSE_MS_MIN: u64 = 500;
@@ -124,6 +125,8 @@ struct Run<'a> {
     started: Instant,
     agenda: Vec<(Instant, Step)>,
     broker_left_alone_until: Instant,
+    /// It was started, and has not been seen to take requests since.
+    broker_starts: bool,
     newcomers: u32,
     report: Report,
 }
@@ -137,6 +140,7 @@ impl<'a> Run<'a> {
             random: Rng::with_seed(options.seed),
             started: clock::now(),
             broker_left_alone_until: clock::now(),
+            broker_starts: false,
             agenda: Vec::new(),
             newcomers: 0,
             report: Report { seed: options.seed, seconds: options.seconds, ..Report::default() },
@@ -239,19 +243,28 @@ impl<'a> Run<'a> {
         let fault = Fault::any(&mut self.random, victim, newcomer);
         let duration = fault.duration(&mut self.random);
         let is_of_broker = fault.cure().instance().is_none();
-        let now = clock::now();
-        let is_too_soon = is_of_broker && now < self.broker_left_alone_until;
+        let is_too_soon = is_of_broker && !self.broker_is_well();
         if is_too_soon || self.troubles().count() >= TROUBLES_MAX {
             return Ok(());
         }
         if is_of_broker {
-            self.broker_left_alone_until = now + duration + BROKER_PEACE;
+            self.broker_left_alone_until = clock::now() + duration + BROKER_PEACE;
         }
         self.tell(format_args!("{fault}, for {} ms", duration.as_millis()));
         self.begin(fault).await?;
         *self.report.faults.entry(fault.name()).or_default() += 1;
         self.agenda.push((clock::now() + duration, Step::Cure(fault.cure())));
         Ok(())
+    }
+
+    /// Whether the broker has been well for a while. One that is asked to end while it still starts
+    /// does not end in order.
+    fn broker_is_well(&mut self) -> bool {
+        if self.broker_starts && block_in_place(|| self.broker.answers()) {
+            self.broker_starts = false;
+            self.broker_left_alone_until = clock::now() + BROKER_PEACE;
+        }
+        !self.broker_starts && clock::now() >= self.broker_left_alone_until
     }
 
     async fn begin(&mut self, fault: Fault) -> Result<(), Error> {
@@ -275,7 +288,10 @@ impl<'a> Run<'a> {
             Cure::Launch(instance) => self.launch(instance).await?,
             Cure::Resume(instance) => self.cluster.process(instance)?.resume()?,
             Cure::End(instance) => self.cluster.end(instance).await?,
-            Cure::StartBroker => block_in_place(|| self.broker.start())?,
+            Cure::StartBroker => {
+                block_in_place(|| self.broker.start())?;
+                self.broker_starts = true;
+            }
             Cure::ResumeBroker => block_in_place(|| self.broker.resume())?,
         }
         Ok(())
