@@ -85,7 +85,8 @@ JSON lines are the bodies of the REST API with the `id` (see /docs of a server),
 `stock` if wanted.
 
 `stock` is what a product begins with: it is taken in once, as adjustment `opening-stock`, where
-the product has nothing on hand yet. Importing the same file again changes nothing.";
+the product has nothing on hand yet. Importing the same file again changes nothing, but for a
+product whose stock came otherwise and has gone since: it begins with that stock then.";
 
 /// What to import, and how.
 #[derive(Args, Clone, Debug)]

@@ -86,7 +86,9 @@ impl Import {
         let Import { report, progress, stopped, .. } = self;
         progress.finish();
         let counts = report.counts;
-        writeln!(stdout(), "{}", report.finish()?)?;
+        let report = report.finish()?;
+        // Where nobody reads it, the exit code still tells.
+        let _ = writeln!(stdout(), "{report}");
         match stopped {
             Some(why) => Err(why.context("the import has ended before the file")),
             None if counts.refused + counts.failed > 0 => Ok(Outcome::Refused),
@@ -185,10 +187,15 @@ impl Target {
             }
             Kind::Orders => {
                 let answer = self.send(Method::POST, self.kind.path(), Some(&entry.body)).await?;
-                if answer.status == 409 && self.is_placed(&path, &entry.body).await? {
-                    return Ok(Fate::There);
+                if answer.status != 409 {
+                    return Ok(fate(&answer));
                 }
-                Ok(fate(&answer))
+                let shown = self.send(Method::GET, &path, None).await?;
+                Ok(match fate(&shown) {
+                    Fate::There if is_same_order(&entry.body, &shown.json()) => Fate::There,
+                    Fate::There | Fate::Refused(_) => fate(&answer),
+                    unknown => unknown,
+                })
             }
         }
     }
@@ -197,6 +204,10 @@ impl Target {
     async fn open_stock(&self, path: &str, put: Fate, stock: u64) -> Result<Fate, Error> {
         if put == Fate::There {
             let level = self.send(Method::GET, &format!("{path}/stock"), None).await?;
+            let known = fate(&level);
+            if known != Fate::There {
+                return Ok(known);
+            }
             if level.json()["onHand"].as_u64().is_some_and(|pieces| pieces > 0) {
                 return Ok(put);
             }
@@ -209,25 +220,6 @@ impl Target {
         })
     }
 
-    /// Whether an order with this id and content is there, which was asked for in other words: with
-    /// the prices that it has, where it was placed at the catalogue's, or the other way round.
-    async fn is_placed(&self, path: &str, asked: &Value) -> Result<bool, Error> {
-        let shown = self.send(Method::GET, path, None).await?.json();
-        let lines = |order: &Value| order["lines"].as_array().cloned().unwrap_or_default();
-        let (asked_lines, shown_lines) = (lines(asked), lines(&shown));
-        let is_same = |name: &str| asked[name] == shown[name];
-        let is_same_line = |(asked, shown): (&Value, &Value)| {
-            let has_price = asked.get("unitPrice").is_some_and(|price| !price.is_null());
-            asked["productId"] == shown["productId"]
-                && asked["quantity"] == shown["quantity"]
-                && (!has_price || asked["unitPrice"] == shown["unitPrice"])
-        };
-        Ok(is_same("customerId")
-            && is_same("currency")
-            && asked_lines.len() == shown_lines.len()
-            && asked_lines.iter().zip(&shown_lines).all(is_same_line))
-    }
-
     async fn send(
         &self,
         method: Method,
@@ -237,6 +229,24 @@ impl Target {
         let url = self.servers.url(self.kind.service());
         self.servers.send(url, (method, path), body, self.retry_time).await
     }
+}
+
+/// Whether the order that is shown is what was asked for, if in other words: with the prices that it
+/// has, where it was placed at the catalogue's, or the other way round.
+fn is_same_order(asked: &Value, shown: &Value) -> bool {
+    let lines = |order: &Value| order["lines"].as_array().cloned().unwrap_or_default();
+    let (asked_lines, shown_lines) = (lines(asked), lines(shown));
+    let is_same = |name: &str| asked[name] == shown[name];
+    let is_same_line = |(asked, shown): (&Value, &Value)| {
+        let has_price = asked.get("unitPrice").is_some_and(|price| !price.is_null());
+        asked["productId"] == shown["productId"]
+            && asked["quantity"] == shown["quantity"]
+            && (!has_price || asked["unitPrice"] == shown["unitPrice"])
+    };
+    is_same("customerId")
+        && is_same("currency")
+        && asked_lines.len() == shown_lines.len()
+        && asked_lines.iter().zip(&shown_lines).all(is_same_line)
 }
 
 /// What an answer says became of its request.

@@ -54,19 +54,27 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     let servers = Servers::new(&arguments.servers)?;
     match arguments.command {
         Command::Import(arguments) => import::run(&servers, &arguments).await,
-        Command::Export { kind, format } => export::run(&servers, kind, format).await,
+        Command::Export { kind, format } => shown(export::run(&servers, kind, format).await),
         Command::DeadLetters(DeadLettersCommand::List { format }) => {
-            dead_letters::list(&servers, format).await
+            shown(dead_letters::list(&servers, format).await)
         }
         Command::DeadLetters(DeadLettersCommand::Requeue(which)) => {
             dead_letters::requeue(&servers, which.id.as_deref()).await
         }
-        Command::Topology { service, format } => topology::print(service, format),
+        Command::Topology { service, format } => shown(topology::print(service, format)),
     }
 }
 
-/// Whether a command ended because nobody reads what it writes: an end like any other.
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+/// What became of a command that only shows something: where nobody reads it any more, it has ended
+/// like any other.
+fn shown(outcome: anyhow::Result<Outcome>) -> anyhow::Result<Outcome> {
+    match outcome {
+        Err(error) if is_broken_pipe(&error) => Ok(Outcome::Done),
+        outcome => outcome,
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let is_broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
     error.chain().any(|cause| {
         let csv = cause.downcast_ref::<csv::Error>().map(csv::Error::kind);

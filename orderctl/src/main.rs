@@ -10,7 +10,6 @@ use orderctl::Arguments;
 async fn main() -> ExitCode {
     match orderctl::run(Arguments::parse()).await {
         Ok(outcome) => outcome.into(),
-        Err(error) if orderctl::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Where nobody reads stderr, the exit code still tells.
             let _ = writeln!(stderr(), "error: {error:#}");

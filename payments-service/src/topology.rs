@@ -128,6 +128,11 @@ fn index_payment(
     context: &mut Context<'_>,
     event: Record<OrderId, PaymentEvent>,
 ) -> Result<(), ProcessError> {
+    // What comes first decides nothing any more where there is something: it was put back late.
+    let is_first = matches!(event.value, PaymentEvent::Authorised(_) | PaymentEvent::Declined(_));
+    if is_first && context.get(&PAYMENTS_BY_ORDER, &event.key)?.is_some() {
+        return Ok(());
+    }
     let state = match &event.value {
         PaymentEvent::Authorised(_) => PaymentState::Authorised,
         PaymentEvent::Declined(_) => PaymentState::Declined,

@@ -217,6 +217,23 @@ fn an_order_that_ends_gives_back_what_was_held_once() {
     assert_eq!(bank.state("o-1"), Some(PaymentState::Released));
 }
 
+/// As when a record that could not be read was put back.
+#[test]
+fn an_authorisation_that_is_heard_of_late_is_not_shown_over_what_came_after_it() {
+    let mut bank = Bank::with_limit("100.00");
+    bank.validated("o-1", "100.00");
+    bank.cancelled("o-1", "100.00");
+    bank.payments();
+    let order: OrderId = "o-1".parse().unwrap();
+    let shown = bank.driver.get(&PAYMENTS_BY_ORDER, &order, &order).unwrap().unwrap();
+
+    let late = PaymentEvent::Authorised(shown.payment);
+    bank.driver.pipe_input(&PAYMENT_EVENTS, &order, &late, bank.now);
+    bank.driver.commit().unwrap();
+
+    assert_eq!(bank.state("o-1"), Some(PaymentState::Released));
+}
+
 #[test]
 fn an_order_that_ends_without_a_payment_changes_no_account() {
     let mut bank = Bank::with_limit("100.00");

@@ -21,8 +21,8 @@ use crate::settings::Settings;
 const PIECE_RECORDS: usize = 4_000;
 /// How long one read waits for something to come.
 const PIECE_WAIT: Duration = Duration::from_millis(100);
-/// Where a mark is not read for so long, something is wrong with the broker. An open transaction
-/// that hides it is ended by its time-out before that.
+/// Where nothing comes for so long although there is more, something is wrong with the broker. An
+/// open transaction that hides what is there is ended by its time-out before that.
 const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// A service as the log knows it: its group, its changelog and its stores.
@@ -67,6 +67,8 @@ pub(crate) struct Changelog {
     service: Service,
     reader: Reader,
     ends: Arc<Ends>,
+    /// Where the last reads ended, and until when there must be more.
+    stalled: Option<(TopicPartition, Offset, Deadline)>,
 }
 
 impl Changelog {
@@ -76,7 +78,7 @@ impl Changelog {
         ends: Arc<Ends>,
     ) -> Result<Self, Error> {
         let reader = Reader::new(settings, service.group, Arc::clone(&ends), Arc::new(|| ()))?;
-        Ok(Changelog { service: service.clone(), reader, ends })
+        Ok(Changelog { service: service.clone(), reader, ends, stalled: None })
     }
 
     /// Committed changes from a position on. Marks among them are added to `marks`.
@@ -89,6 +91,7 @@ impl Changelog {
         let of = TopicPartition::new(self.service.changelog, partition);
         let fetched = self.reader.fetch(&[(of, from)], PIECE_RECORDS, PIECE_WAIT)?;
         let position = fetched.positions.first().map_or(from, |(_, position)| *position);
+        self.check_progress(of, from, position)?;
         marks.extend(fetched.records.iter().filter_map(Mark::of).map(|mark| (partition, mark)));
         let changes = fetched.records.iter().filter_map(|record| self.service.change(record));
         Ok(Restored { changes: changes.collect(), position })
@@ -126,6 +129,30 @@ impl Changelog {
             }
         }
         Ok(marked)
+    }
+
+    fn check_progress(
+        &mut self,
+        of: TopicPartition,
+        from: Offset,
+        position: Offset,
+    ) -> Result<(), LogError> {
+        if position > from {
+            self.stalled = None;
+            return Ok(());
+        }
+        match self.stalled {
+            Some((known, at, deadline)) if (known, at) == (of, from) => {
+                if deadline.has_passed() {
+                    self.stalled = None;
+                    let waited = STALL_MAX.as_secs();
+                    let reason = format!("{of} is not readable beyond {from} for {waited} s");
+                    return Err(unreachable(reason));
+                }
+            }
+            _ => self.stalled = Some((of, from, Deadline::after(STALL_MAX))),
+        }
+        Ok(())
     }
 }
 

@@ -11,9 +11,20 @@ impl Deadline {
         Deadline(now() + time)
     }
 
+    /// A moment that has passed for so long.
+    #[cfg(test)]
+    pub(crate) fn since(time: Duration) -> Self {
+        Deadline(now() - time)
+    }
+
     /// The time that is left, zero when it has passed.
     pub(crate) fn left(self) -> Duration {
         self.0.saturating_duration_since(now())
+    }
+
+    /// The time since it has passed, zero before.
+    pub(crate) fn passed_since(self) -> Duration {
+        now().saturating_duration_since(self.0)
     }
 
     pub(crate) fn has_passed(self) -> bool {

@@ -23,6 +23,8 @@ const WAITING_RECORDS_MAX: usize = 2_000;
 /// How long one look for records takes. Progress over markers and aborted records wakes nobody, so
 /// a reader that waits looks often.
 const LOOK: Duration = Duration::from_millis(2);
+/// How long a request takes at most whose answer nothing depends on.
+const LOOK_UP_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Reads committed records. Assigns partitions to itself one by one (an assignment as a whole
 /// would start all of them again) and keeps what came for those that were not asked for.
@@ -80,7 +82,7 @@ impl Reader {
         records_max: usize,
         wait: Duration,
     ) -> Result<Fetched, LogError> {
-        self.see_to_progress()?;
+        self.see_to_progress(from)?;
         let deadline = Deadline::after(wait);
         loop {
             self.move_to(from)?;
@@ -133,7 +135,7 @@ impl Reader {
     /// for up to a second before it sees that one is read on. A request wakes it, whatever the
     /// answer.
     fn wake_for(&self, of: &[TopicPartition]) {
-        if let Err(error) = ends_of(&self.client, of, rdkafka::Offset::End, self.timeout) {
+        if let Err(error) = ends_of(&self.client, of, rdkafka::Offset::End, LOOK_UP_TIME_MAX) {
             tracing::debug!(%error, "the reader is not woken");
         }
     }
@@ -262,15 +264,16 @@ impl Reader {
 
     /// Starts over where the client does not read what there is. After a broker was away it has
     /// been seen to leave a partition out, without a word.
-    fn see_to_progress(&mut self) -> Result<(), LogError> {
+    fn see_to_progress(&mut self, from: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
         if !self.watch.is_due() {
             return Ok(());
         }
-        let is_read = |(_, place): &(&TopicPartition, &Place)| !place.is_paused;
+        let is_read =
+            |(of, place): &(&TopicPartition, &Place)| !place.is_paused && is_among(of, from);
         let read = self.places.iter().filter(is_read).map(|(of, place)| (*of, place.read));
         let (of, positions): (Vec<_>, Vec<_>) = read.unzip();
         // Up to an open transaction: what comes behind it is read by nobody.
-        let Ok(ends) = ends_of(&self.client, &of, rdkafka::Offset::End, self.timeout) else {
+        let Ok(ends) = ends_of(&self.client, &of, rdkafka::Offset::End, LOOK_UP_TIME_MAX) else {
             return Ok(());
         };
         let read = of.into_iter().zip(positions.into_iter().zip(ends)).collect();

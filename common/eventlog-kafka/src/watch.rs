@@ -21,8 +21,17 @@ impl Watch {
         Watch { interval, next_look: Deadline::after(interval), seen: BTreeMap::new() }
     }
 
-    pub(crate) fn is_due(&self) -> bool {
-        self.next_look.has_passed()
+    /// Whether it is time for a look, once in an interval. One that comes late tells nothing of
+    /// the time before it: who reads was held up, or stood still.
+    pub(crate) fn is_due(&mut self) -> bool {
+        if !self.next_look.has_passed() {
+            return false;
+        }
+        if self.next_look.passed_since() > self.interval / 2 {
+            self.forget();
+        }
+        self.next_look = Deadline::after(self.interval);
+        true
     }
 
     /// Takes a look: up to where each is read, and where it ends. Tells one that was at the same
@@ -31,7 +40,6 @@ impl Watch {
         &mut self,
         read: BTreeMap<TopicPartition, (Offset, Offset)>,
     ) -> Option<(TopicPartition, Offset)> {
-        self.next_look = Deadline::after(self.interval);
         let before = std::mem::replace(&mut self.seen, read);
         let is_still = |(of, (position, _)): &(&TopicPartition, &(Offset, Offset))| {
             before.get(of).is_some_and(|(known, end)| known == position && known < end)
@@ -64,7 +72,6 @@ mod tests {
     #[test]
     fn who_stays_where_he_was_although_there_was_more_is_told() {
         let mut watch = Watch::of_interval(Duration::from_secs(10));
-        assert!(!watch.is_due());
         for (position, end) in [(3, 3), (3, 4), (4, 9), (5, 9)] {
             assert_eq!(look(&mut watch, position, end), None);
         }
@@ -73,9 +80,24 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_before_a_break_does_not_count() {
-        let mut watch = Watch::of_interval(Duration::ZERO);
+    fn who_looks_late_tells_nothing() {
+        let mut watch = Watch::of_interval(Duration::from_secs(10));
+        assert!(!watch.is_due());
+        assert_eq!(look(&mut watch, 5, 9), None);
+
+        watch.next_look = Deadline::since(Duration::from_secs(6));
         assert!(watch.is_due());
+        assert!(!watch.is_due(), "once in an interval");
+        assert_eq!(look(&mut watch, 5, 9), None);
+
+        watch.next_look = Deadline::since(Duration::from_secs(1));
+        assert!(watch.is_due());
+        assert_eq!(look(&mut watch, 5, 9), Some(Offset(5)));
+    }
+
+    #[test]
+    fn what_was_seen_before_a_break_does_not_count() {
+        let mut watch = Watch::of_interval(Duration::from_secs(10));
         assert_eq!(look(&mut watch, 5, 9), None);
         watch.forget();
 

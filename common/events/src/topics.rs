@@ -32,7 +32,8 @@ pub const CUSTOMER_REQUESTS: Topic<CustomerId, CustomerRequest, CloudEvents> =
 /// Every change of an order. Writer: orders-service.
 pub const ORDERS: Topic<OrderId, OrderEvent, CloudEvents> = Topic::new("orders");
 /// The changes of orders that passed details, by customer. Writer: orders-service, in one
-/// transaction with [`ORDERS`].
+/// transaction with [`ORDERS`]. The last one comes once more where a payment was authorised too
+/// late: its version says so.
 pub const ORDERS_BY_CUSTOMER: Topic<CustomerId, OrderEvent, CloudEvents> =
     Topic::new("orders-by-customer");
 /// [`ORDERS_BY_CUSTOMER`] for those who read no more than what the orders come to.

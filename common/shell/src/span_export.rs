@@ -34,7 +34,7 @@ impl SpanExport {
         if let Some(service) = services.first() {
             service.add_part(std::sync::Arc::new(Exported(export.traces().clone())));
         }
-        tracing::info!(endpoint = settings.endpoint, "spans are exported");
+        tracing::info!(endpoint = settings.shown_endpoint(), "spans are exported");
         SpanExport(Some(export))
     }
 

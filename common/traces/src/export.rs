@@ -136,7 +136,7 @@ impl Export {
             exporters,
             messaging_system,
             counts: Arc::clone(&traces.counts),
-            endpoint: settings.endpoint.clone(),
+            endpoint: settings.shown_endpoint(),
             warned_at: None,
         };
         let task = tokio::spawn(exporting.run(stopped));
@@ -194,19 +194,21 @@ impl Exporting {
             if stopped {
                 self.spans.close();
             }
-            while self.export_batch().await {}
+            // What came meanwhile is gathered for the next time, while there is one.
+            let enough = if stopped { 1 } else { BATCH_SPANS_MAX };
+            while self.export_batch().await >= enough {}
         }
     }
 
-    /// Exports what waits, or as much of it as one call takes; `false` where nothing was waiting.
-    async fn export_batch(&mut self) -> bool {
+    /// Exports what waits, or as much of it as one call takes, and says how many spans that was.
+    async fn export_batch(&mut self) -> usize {
         let mut batch = Vec::new();
         while batch.len() < BATCH_SPANS_MAX
             && let Ok(span) = self.spans.try_recv()
         {
             batch.push(span);
         }
-        let any = !batch.is_empty();
+        let spans = batch.len();
         for number in 0..self.exporters.len() {
             let (service, exporter) = &self.exporters[number];
             let of_service: Vec<SpanData> = batch
@@ -225,7 +227,7 @@ impl Exporting {
                 }
             };
         }
-        any
+        spans
     }
 
     fn warn(&mut self, error: &OTelSdkError) {

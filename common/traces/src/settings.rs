@@ -28,13 +28,27 @@ impl Settings {
         let endpoint = variable(opentelemetry_otlp::OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)
             .or_else(of_all)
             .filter(|_| !is_disabled && !is_elsewhere)?;
+        let sampler = variable("OTEL_TRACES_SAMPLER");
+        if sampler.as_deref() == Some("always_off") {
+            return None;
+        }
         let ratio = || variable("OTEL_TRACES_SAMPLER_ARG")?.parse().ok();
-        let ratio = match variable("OTEL_TRACES_SAMPLER").as_deref() {
-            Some("always_off" | "parentbased_always_off") => 0.0,
+        let ratio = match sampler.as_deref() {
+            Some("parentbased_always_off") => 0.0,
             Some("traceidratio" | "parentbased_traceidratio") => ratio().unwrap_or(1.0),
             _ => 1.0,
         };
         Some(Settings { endpoint, ratio, service_name: variable("OTEL_SERVICE_NAME") })
+    }
+
+    /// The URL that spans are sent to, as a log may have it: without who it is sent by.
+    pub fn shown_endpoint(&self) -> String {
+        let Some((scheme, rest)) = self.endpoint.split_once("://") else {
+            return String::new();
+        };
+        let authority = rest.find('/').unwrap_or(rest.len());
+        let host = rest[..authority].rfind('@').map_or(0, |at| at + 1);
+        format!("{scheme}://{}", &rest[host..])
     }
 }
 
@@ -66,6 +80,17 @@ mod tests {
     fn spans_can_be_switched_off() {
         assert_eq!(read(&[ENDPOINT, ("OTEL_SDK_DISABLED", "true")]), None);
         assert_eq!(read(&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")]), None);
+        assert_eq!(read(&[ENDPOINT, ("OTEL_TRACES_SAMPLER", "always_off")]), None);
+    }
+
+    #[test]
+    fn who_spans_are_sent_by_is_not_shown() {
+        let shown = |endpoint| {
+            read(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint)]).unwrap().shown_endpoint()
+        };
+        assert_eq!(shown("http://me:secret@host:4318/v1/traces"), "http://host:4318/v1/traces");
+        assert_eq!(shown("http://host/v1/@traces"), "http://host/v1/@traces");
+        assert_eq!(shown("me:secret@host"), "");
     }
 
     #[test]

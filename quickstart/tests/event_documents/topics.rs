@@ -126,13 +126,15 @@ fn of_orders() -> Vec<Described> {
         stream(
             &topics::ORDERS_BY_CUSTOMER,
             "The events of `orders`, by customer, of those orders whose customer, products and \
-             prices are right. They are written in one transaction with those of `orders`.",
+             prices are right. They are written in one transaction with those of `orders`. The last \
+             one comes once more, with the same version, where a payment was authorised too late.",
             OrderEvent::TYPES,
             order_events(),
         ),
         stream(
             &topics::ORDER_LINES,
-            "What orders want of each product, written in one transaction with `orders`.",
+            "What orders want of each product, written in one transaction with `orders`. A line is \
+             released once more where it was reserved too late.",
             OrderLineEvent::TYPES,
             [
                 message::<OrderLine>("OrderLinePlaced", "Pieces are to be reserved."),
