@@ -231,8 +231,8 @@ impl Target {
     }
 }
 
-/// Whether the order that is shown is what was asked for, if in other words: with the prices that it
-/// has, where it was placed at the catalogue's, or the other way round.
+/// Whether the order that is shown is what was asked for, if in other words: with the prices that
+/// it has, where it was placed at the catalogue's, or the other way round.
 fn is_same_order(asked: &Value, shown: &Value) -> bool {
     let lines = |order: &Value| order["lines"].as_array().cloned().unwrap_or_default();
     let (asked_lines, shown_lines) = (lines(asked), lines(shown));

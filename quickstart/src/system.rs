@@ -114,7 +114,8 @@ pub async fn start(settings: &Settings) -> Result<Running, Error> {
     // Whoever connects before the shop is filled waits until it is.
     let admission = Admission::new(Limits::of_this_process());
     let spans = SpanExport::start(&services.all(), MESSAGING_SYSTEM);
-    let api = services.api(&admission, &read_model);
+    let letters = dead_letters::routes(services.all());
+    let api = services.api(&admission, &read_model).merge(letters);
     let application = edge::application(api, &admission, services.all());
     let (stop, stopped) = oneshot::channel();
     let stopped = async { drop(stopped.await) };

@@ -6,7 +6,8 @@
 //!    '------ events <--------------'
 //!               '----- invariants <----- e2e-tests
 //!               '----- orders-read-model <- orders-service, quickstart
-//! streams <- traces <- shell; metrics <- shell
+//! timestamp <- streams <- traces <- shell; metrics <- shell <- dead-letters
+//!                                      standalone, quickstart -----^
 //! ```
 //!
 //! orderctl, the operator's tool, speaks to a system by its REST API. It uses the services to print
@@ -71,7 +72,8 @@ fn may_use(from: &str, to: &str, for_tests: bool) -> bool {
     let is_service = |name| SERVICES.contains(&name);
     match from {
         _ if from == to => for_tests,
-        "test-support" => false,
+        "test-support" | "timestamp" => false,
+        _ if to == "timestamp" => from == "streams",
         // The Kafka log has its broker for tests behind a feature.
         _ if to == "test-support" => for_tests || from == "eventlog-kafka",
         "chaos" => to != "tidy",
@@ -87,7 +89,10 @@ fn may_use(from: &str, to: &str, for_tests: bool) -> bool {
         "shell" if matches!(to, "metrics" | "traces") => true,
         "invariants" => matches!(to, "streams" | "events"),
         "shell" | "sim" | "eventlog-kafka" => matches!(to, "streams" | "eventlog"),
-        "standalone" => matches!(to, "streams" | "eventlog" | "eventlog-kafka" | "shell"),
+        "dead-letters" => matches!(to, "streams" | "eventlog" | "shell"),
+        "standalone" => {
+            matches!(to, "streams" | "eventlog" | "eventlog-kafka" | "shell" | "dead-letters")
+        }
         _ if is_service(from) => {
             for_tests || matches!(to, "events" | "streams" | "shell" | "standalone")
         }
@@ -121,7 +126,9 @@ mod tests {
             "shell",
             "sim",
             "orders-read-model",
+            "dead-letters",
             "test-support",
+            "timestamp",
             "quickstart",
             "orderctl",
         ];

@@ -21,7 +21,6 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::admission::{Admission, Limits};
 use crate::clock;
-use crate::dead_letters;
 use crate::metrics::Metrics;
 use crate::openapi;
 use crate::operations;
@@ -52,7 +51,7 @@ struct Edge {
 }
 
 /// The routes of an API with all that surrounds them, and beside them the routes that tell how
-/// these services are, what they could not read, and what all of these routes are.
+/// these services are, and what all of these routes are.
 pub fn application(
     api: OpenApiRouter,
     admission: &Admission,
@@ -64,9 +63,7 @@ pub fn application(
         Some((traces, service.name()))
     });
     let peers = services.iter().map(ServiceHandle::peer_routes).fold(Router::new(), Router::merge);
-    let letters = dead_letters::routes(services.clone());
     let operations = operations::routes(services, Arc::clone(&metrics), admission.clone());
-    let operations = operations.merge(letters);
     let (api, mut document) = api.split_for_parts();
     let (operations, of_operations) = operations.split_for_parts();
     let (described, of_itself) = openapi::routes().split_for_parts();

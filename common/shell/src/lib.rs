@@ -20,7 +20,6 @@
 //! - `workers`: the driver with its log, as a program holds them
 //! - [`openapi`]: what the routes are, as a document and a page
 //! - [`operations`] and `directory`: how an operator sees what goes on
-//! - `dead_letters`: what could not be read, and how it is put back
 //! - [`clock`]: the one place where the wall clock is read
 //! - [`starting`]: what answers before the rest can
 //! - `span_export`: what is told of all this to who collects spans
@@ -30,7 +29,6 @@
 pub mod admission;
 pub mod clock;
 mod commits;
-mod dead_letters;
 mod directory;
 mod driver;
 pub mod duration;

@@ -156,7 +156,7 @@ impl ServiceHandle {
     }
 
     /// Its rules and what connects them.
-    pub(crate) fn topology(&self) -> &Topology {
+    pub fn topology(&self) -> &Topology {
         &self.topology
     }
 
@@ -193,6 +193,14 @@ impl ServiceHandle {
         let appended = self.log.append(record).await?;
         self.flow.written([(topic.name(), 1)]);
         Ok(appended)
+    }
+
+    /// Appends a record as it is, and waits until it is durable. Errors as [`Self::durable`].
+    pub async fn append_record(&self, record: ProducedRecord) -> Result<(), ServiceError> {
+        let topic = record.destination.topic;
+        let appended = self.log.append(record).await?;
+        self.flow.written([(topic, 1)]);
+        self.durable(&appended).await
     }
 
     /// Waits until an appended request is on disk.

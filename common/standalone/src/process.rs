@@ -162,6 +162,7 @@ impl Instance<'_> {
         service.add_part(Arc::new(DataDirectory::new(directory)));
         let routes = api(service.clone(), admission.clone())?;
         let services = vec![service];
+        let routes = routes.merge(dead_letters::routes(services.clone()));
         let spans = SpanExport::start(&services, "kafka");
         starting.is_ready(edge::application(routes, &admission, services));
         Ok((workers, spans))

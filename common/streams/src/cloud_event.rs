@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::record::Headers;
-use crate::time::Timestamp;
+use timestamp::Timestamp;
 
 /// The header with the type of the event.
 pub const TYPE: &str = "ce_type";

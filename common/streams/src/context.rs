@@ -13,10 +13,10 @@ use crate::record::{
 };
 use crate::state::{KeyRange, StateError, StateReader};
 use crate::tables::Tables;
-use crate::time::Timestamp;
 use crate::topic::{Store, StoreName, Topic};
 use crate::topology::{Node, Topology};
 use crate::trace_parent::TraceParent;
+use timestamp::Timestamp;
 
 /// A record as a processor takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::codec::DecodeError;
 use crate::partitioner::partition_for_key;
 use crate::record::{ConsumedRecord, Headers, Offset, ProducedRecord, TopicName, TopicPartition};
-use crate::time::Timestamp;
+use timestamp::Timestamp;
 
 /// The header with the topic that the record was read from.
 pub const TOPIC: &str = "dead-letter-topic";

@@ -72,7 +72,6 @@ mod task;
 mod task_state;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
-mod time;
 mod topic;
 mod topology;
 mod trace_parent;
@@ -97,7 +96,7 @@ pub use step::{
 };
 pub use tables::{TableEntry, Tables};
 pub use task::{BatchInputs, Progress, Task};
-pub use time::Timestamp;
+pub use timestamp::Timestamp;
 pub use topic::{Retention, Store, StoreName, Topic, TopicConfig};
 pub use topology::{Origin, Topology, TopologyBuilder, TopologyError};
 pub use trace_parent::TraceParent;

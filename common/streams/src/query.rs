@@ -23,8 +23,8 @@ use bytes::Bytes;
 use crate::commit::{CommitPosition, StoreChange};
 use crate::record::{Offset, Partition, TopicName};
 use crate::state::{StateError, StateReader};
-use crate::time::Timestamp;
 use crate::topic::StoreName;
+use timestamp::Timestamp;
 
 /// Names a query to whoever asked it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::time::Timestamp;
+use timestamp::Timestamp;
 
 /// The name of a topic. Cheap to copy: a process knows its topics from the start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 
 use crate::commit::{CommitBatch, CommitOutcome, CommitPosition, StoreChange};
 use crate::record::{ConsumedRecord, Offset, Partition, TopicName, TopicPartition};
-use crate::time::Timestamp;
+use timestamp::Timestamp;
 
 /// What a worker wants done next.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -334,7 +334,7 @@ impl Task {
     /// [`Error`] where a processor fails.
     pub fn tick(
         &mut self,
-        timestamp: crate::time::Timestamp,
+        timestamp: timestamp::Timestamp,
         state: &dyn StateReader,
         tables: &Tables,
     ) -> Result<(), Error> {

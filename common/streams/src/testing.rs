@@ -16,9 +16,9 @@ use crate::record::{
 use crate::state::{KeyRange, StateError, StateReader};
 use crate::tables::Tables;
 use crate::task::{Progress, Task};
-use crate::time::Timestamp;
 use crate::topic::{Store, StoreName, Topic};
 use crate::topology::Topology;
+use timestamp::Timestamp;
 
 /// Committed state in memory.
 #[derive(Debug, Default)]

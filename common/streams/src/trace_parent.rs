@@ -87,7 +87,7 @@ impl Fnv {
 mod tests {
     use super::*;
     use crate::record::{Headers, Offset, Partition, TopicName, TopicPartition};
-    use crate::time::Timestamp;
+    use timestamp::Timestamp;
 
     const HEADER: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

@@ -7,8 +7,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::codec::{Codec, DecodeError, Json, Key};
 use crate::context::{Context, ProcessError};
 use crate::state::KeyRange;
-use crate::time::Timestamp;
 use crate::topic::{Store, StoreName};
+use timestamp::Timestamp;
 
 /// How activity is cut into sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

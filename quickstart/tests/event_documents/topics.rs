@@ -126,8 +126,9 @@ fn of_orders() -> Vec<Described> {
         stream(
             &topics::ORDERS_BY_CUSTOMER,
             "The events of `orders`, by customer, of those orders whose customer, products and \
-             prices are right. They are written in one transaction with those of `orders`. The last \
-             one comes once more, with the same version, where a payment was authorised too late.",
+             prices are right. They are written in one transaction with those of `orders`. The \
+             last one comes once more, with the same version, where a payment was authorised too \
+             late.",
             OrderEvent::TYPES,
             order_events(),
         ),

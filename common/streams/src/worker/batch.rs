@@ -8,7 +8,7 @@ use crate::record::{Offset, Partition};
 use crate::state::StateReader;
 use crate::step::{StateBacking, Step, StoreWrite};
 use crate::task::Progress;
-use crate::time::Timestamp;
+use timestamp::Timestamp;
 
 /// A batch ends at this many records,
 const BATCH_RECORDS_MAX: usize = 2_000;

@@ -12,7 +12,7 @@ use crate::state::StateReader;
 use crate::step::{Restored, StateBacking, Step, StoreWrite, TaskPositions};
 use crate::task::Task;
 use crate::task_state;
-use crate::time::Timestamp;
+use timestamp::Timestamp;
 
 /// Where a task is in its life.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::query::QueryEnds;
 use crate::record::{Offset, Partition, TopicName, TopicPartition};
 use crate::state::StateReader;
 use crate::step::{StateBacking, Step};
-use crate::time::Timestamp;
+use timestamp::Timestamp;
 
 /// The time between two ticks, in milliseconds.
 const TICK_MS: u64 = 1_000;

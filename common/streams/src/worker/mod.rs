@@ -32,10 +32,10 @@ use crate::state::StateReader;
 use crate::step::{Assignment, Fetched, StateBacking, Step, StepResult, StoreWrite};
 use crate::tables::{TableEntry, Tables};
 use crate::task::BatchInputs;
-use crate::time::Timestamp;
 use crate::topology::Topology;
 use life::Slot;
 use look_up::{CatchUp, LookUp};
+use timestamp::Timestamp;
 
 /// How long a worker waits before it tries a failed step again, in milliseconds.
 const RETRY_MS: u64 = 50;

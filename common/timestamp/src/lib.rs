@@ -1,4 +1,5 @@
 //! Time as data: nothing in this crate reads a clock.
+#![warn(missing_docs)]
 
 use std::fmt;
 use std::ops::{Add, Sub};

@@ -4,6 +4,7 @@
 //! mark behind it, in its partition. The mark is for those who look: that a record is taken once,
 //! however often it is put back, is decided by the task that could not read it. So nothing goes
 //! wrong where a process ends between the two, or where two put the same letter back at once.
+#![warn(missing_docs)]
 
 use std::collections::HashSet;
 use std::fmt;
@@ -15,19 +16,16 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use eventlog::RequestLog;
 use serde::Serialize;
-use streams::{ConsumedRecord, Offset, Partition, ProducedRecord, TopicPartition, dead_letter};
+use shell::json::{self, NoBody};
+use shell::openapi::parameters::Limit;
+use shell::openapi::responses::{BadQuery, NotFound};
+use shell::params::{PathId, Query};
+use shell::problem::ApiError;
+use shell::{ServiceError, ServiceHandle, clock, page};
+use streams::{ConsumedRecord, Offset, Partition, TopicPartition, dead_letter};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-use crate::clock;
-use crate::json::{self, NoBody};
-use crate::openapi::parameters::Limit;
-use crate::openapi::responses::{BadQuery, NotFound};
-use crate::page;
-use crate::params::{PathId, Query};
-use crate::problem::ApiError;
-use crate::service::{ServiceError, ServiceHandle};
 
 /// How many records are read at once: a dead letter may be long.
 const READ_AT_ONCE: usize = 100;
@@ -110,7 +108,7 @@ impl FromStr for LetterId {
 }
 
 /// The routes of dead letters of these services.
-pub(crate) fn routes(services: Vec<ServiceHandle>) -> OpenApiRouter {
+pub fn routes(services: Vec<ServiceHandle>) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(requeue))
@@ -187,17 +185,9 @@ async fn requeue(
     }
     let Found { service, record, source, shown } = found;
     let offset = Offset(shown.offset);
-    append(&service, dead_letter::requeued(&record, source, offset)).await?;
-    append(&service, dead_letter::mark(&record, clock::now())).await?;
+    service.append_record(dead_letter::requeued(&record, source, offset)).await?;
+    service.append_record(dead_letter::mark(&record, clock::now())).await?;
     Ok(json::answer(StatusCode::CREATED, &DeadLetter { requeued: true, ..shown }))
-}
-
-/// Appends a record, and waits until it is on disk.
-async fn append(service: &ServiceHandle, record: ProducedRecord) -> Result<(), ServiceError> {
-    let topic = record.destination.topic;
-    let appended = service.log().append(record).await?;
-    service.flow().written([(topic, 1)]);
-    service.durable(&appended).await
 }
 
 /// The dead letters of the services of a server, which share a log.
