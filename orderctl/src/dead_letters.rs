@@ -6,6 +6,7 @@ use std::io::{Write, stdout};
 use anyhow::{Context, bail};
 use hyper::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::Outcome;
 use crate::arguments::LetterFormat;
@@ -32,7 +33,6 @@ struct Letter {
 #[serde(rename_all = "camelCase")]
 struct Page {
     dead_letters: Vec<Letter>,
-    next_cursor: Option<String>,
 }
 
 /// Shows all letters of all servers. A letter of a topic that several services read is shown once.
@@ -40,9 +40,9 @@ pub(crate) async fn list(servers: &Servers, format: LetterFormat) -> anyhow::Res
     servers.are_there().await?;
     let mut shown = HashSet::new();
     for url in servers.all() {
-        let mut pages = Pages::new(servers, url);
-        while let Some(letters) = pages.next().await? {
-            for letter in letters {
+        let mut pages = servers.pages(url, PATH);
+        while let Some(page) = pages.next().await? {
+            for letter in letters_of(url, page)? {
                 if !shown.contains(&letter.id) {
                     write(&letter, format)?;
                     shown.insert(letter.id);
@@ -87,9 +87,9 @@ pub(crate) async fn requeue(servers: &Servers, id: Option<&str>) -> anyhow::Resu
     for url in servers.all() {
         // All pages first: what cannot be read at the next time either comes as a new letter.
         let mut ids = Vec::new();
-        let mut pages = Pages::new(servers, url);
-        while let Some(letters) = pages.next().await? {
-            let waiting = letters.into_iter().filter(|letter| !letter.requeued);
+        let mut pages = servers.pages(url, PATH);
+        while let Some(page) = pages.next().await? {
+            let waiting = letters_of(url, page)?.into_iter().filter(|letter| !letter.requeued);
             ids.extend(waiting.map(|letter| letter.id));
         }
         for id in ids {
@@ -120,28 +120,8 @@ async fn put_back(servers: &Servers, url: &str, id: &str) -> anyhow::Result<Opti
     }
 }
 
-/// The pages of the letters of one server.
-struct Pages<'a> {
-    servers: &'a Servers,
-    url: &'a str,
-    /// The query of the next page; none after the last.
-    query: Option<String>,
-}
-
-impl<'a> Pages<'a> {
-    fn new(servers: &'a Servers, url: &'a str) -> Self {
-        Pages { servers, url, query: Some("?limit=200".to_owned()) }
-    }
-
-    async fn next(&mut self) -> anyhow::Result<Option<Vec<Letter>>> {
-        let Some(query) = self.query.take() else { return Ok(None) };
-        let Pages { servers, url, .. } = self;
-        let page = servers.get(url, &format!("{PATH}{query}")).await?;
-        let page = page.with_context(|| format!("{url} has no {PATH}"))?;
-        let page: Page = serde_json::from_value(page)
-            .with_context(|| format!("{url}{PATH} does not answer with dead letters"))?;
-        let next = page.next_cursor;
-        self.query = next.map(|cursor| format!("?limit=200&cursor={}", path_part(&cursor)));
-        Ok(Some(page.dead_letters))
-    }
+fn letters_of(url: &str, page: Value) -> anyhow::Result<Vec<Letter>> {
+    let page: Page = serde_json::from_value(page)
+        .with_context(|| format!("{url}{PATH} does not answer with dead letters"))?;
+    Ok(page.dead_letters)
 }

@@ -11,8 +11,6 @@ use crate::arguments::{Format, Kind};
 use crate::kind::rows_of;
 use crate::servers::{Servers, path_part};
 
-/// The most that a server gives at once.
-const PAGE_LENGTH: usize = 200;
 /// How many things are completed at once.
 const PARALLEL: usize = 16;
 
@@ -22,10 +20,8 @@ pub(crate) async fn run(servers: &Servers, kind: Kind, format: Format) -> anyhow
     servers.has(kind.service(), path).await?;
     let url = servers.url(kind.service());
     let mut output = Output::new(kind, format)?;
-    let mut cursor = String::new();
-    loop {
-        let page = servers.get(url, &format!("{path}?limit={PAGE_LENGTH}{cursor}")).await?;
-        let mut page = page.with_context(|| format!("{url}{path} is gone"))?;
+    let mut pages = servers.pages(url, path);
+    while let Some(mut page) = pages.next().await? {
         let things = page[kind.name()].as_array_mut().map(std::mem::take).unwrap_or_default();
         let mut things =
             stream::iter(things).map(|thing| completed(servers, kind, thing)).buffered(PARALLEL);
@@ -33,11 +29,8 @@ pub(crate) async fn run(servers: &Servers, kind: Kind, format: Format) -> anyhow
             output.write(&thing)?;
         }
         output.flush()?;
-        match page["nextCursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={}", path_part(next)),
-            None => return Ok(Outcome::Done),
-        }
     }
+    Ok(Outcome::Done)
 }
 
 /// A thing of a list as import takes it, with what import wants to know beside.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 use crate::arguments::{ServerArguments, Service};
 
+/// How many things of a list are asked for at once: the most that a server gives.
+const PAGE_LENGTH: usize = 200;
 /// How long an answer may take: longer than a server takes for one in the worst case.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(100);
 /// More than the longest page of a list.
@@ -150,6 +152,11 @@ impl Servers {
         }
     }
 
+    /// The pages of the list that a server has at a path.
+    pub(crate) fn pages<'a>(&'a self, url: &'a str, path: &'a str) -> Pages<'a> {
+        Pages { servers: self, url, path, query: Some(format!("?limit={PAGE_LENGTH}")) }
+    }
+
     /// What a server shows at a path of which it is known that it is there, tried again as long as
     /// the server cannot say; `None` where it has no such thing.
     pub(crate) async fn get(&self, url: &str, path: &str) -> anyhow::Result<Option<Value>> {
@@ -237,6 +244,29 @@ fn checked(url: &str) -> anyhow::Result<String> {
         bail!("`{url}` is not of the form http://host:port");
     }
     Ok(bare.to_owned())
+}
+
+/// The pages of a list.
+pub(crate) struct Pages<'a> {
+    servers: &'a Servers,
+    url: &'a str,
+    path: &'a str,
+    /// The query of the next page; none after the last.
+    query: Option<String>,
+}
+
+impl Pages<'_> {
+    /// The next page; `None` after the last.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Value>> {
+        let Some(query) = self.query.take() else { return Ok(None) };
+        let Pages { servers, url, path, .. } = self;
+        let page = servers.get(url, &format!("{path}{query}")).await?;
+        let page = page.with_context(|| format!("{url} has no {path}"))?;
+        let next = page["nextCursor"].as_str();
+        self.query =
+            next.map(|cursor| format!("?limit={PAGE_LENGTH}&cursor={}", path_part(cursor)));
+        Ok(Some(page))
+    }
 }
 
 /// A text as a part of a path.

@@ -36,6 +36,20 @@ pub struct Settings {
     pub no_sample: bool,
 }
 
+impl Settings {
+    /// A system with nothing in it, on a port that is free: for tests.
+    pub fn empty(data_dir: impl Into<PathBuf>, partitions: u32) -> Self {
+        Settings {
+            listen: "127.0.0.1:0".to_owned(),
+            data_dir: data_dir.into(),
+            partitions,
+            orders: orders_service::settings::Settings::default(),
+            read_model: orders_read_model::Settings::default(),
+            no_sample: true,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

@@ -89,7 +89,7 @@ fn may_use(from: &str, to: &str, for_tests: bool) -> bool {
         "shell" if matches!(to, "metrics" | "traces") => true,
         "invariants" => matches!(to, "streams" | "events"),
         "shell" | "sim" | "eventlog-kafka" => matches!(to, "streams" | "eventlog"),
-        "dead-letters" => matches!(to, "streams" | "eventlog" | "shell"),
+        "dead-letters" => matches!(to, "streams" | "shell"),
         "standalone" => {
             matches!(to, "streams" | "eventlog" | "eventlog-kafka" | "shell" | "dead-letters")
         }

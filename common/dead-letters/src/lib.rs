@@ -12,9 +12,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
-use eventlog::RequestLog;
 use serde::Serialize;
 use shell::json::{self, NoBody};
 use shell::openapi::parameters::Limit;
@@ -29,8 +28,6 @@ use utoipa_axum::routes;
 
 /// How many records are read at once: a dead letter may be long.
 const READ_AT_ONCE: usize = 100;
-
-const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
 
 /// A record that a service could not read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -179,9 +176,7 @@ async fn requeue(
     let found = letters.find(id).await?;
     let found = found.ok_or_else(|| ApiError::NotFound(format!("there is no dead letter {id}")))?;
     if found.shown.requeued {
-        let mut answer = json::answer(StatusCode::OK, &found.shown);
-        answer.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
-        return Ok(answer);
+        return Ok(json::replayed(json::answer(StatusCode::OK, &found.shown)));
     }
     let Found { service, record, source, shown } = found;
     let offset = Offset(shown.offset);
@@ -217,7 +212,8 @@ impl DeadLetters {
         for partition in (first.0..service.log().partitions()).map(Partition) {
             let from = after.filter(|after| after.partition == partition);
             let from = from.map_or(Offset(0), |after| after.offset.next());
-            letters.extend(self.of(partition, from, limit - letters.len()).await?);
+            let found = self.of(partition, from, limit - letters.len()).await?;
+            letters.extend(found.into_iter().map(|found| found.shown));
             if letters.len() >= limit {
                 break;
             }
@@ -232,14 +228,15 @@ impl DeadLetters {
         partition: Partition,
         from: Offset,
         limit: usize,
-    ) -> Result<Vec<DeadLetter>, ServiceError> {
-        let mut letters = Vec::new();
+    ) -> Result<Vec<Found>, ServiceError> {
+        let mut letters: Vec<Found> = Vec::new();
         let mut marked = HashSet::new();
         let Some(service) = self.services.first() else { return Ok(letters) };
         let (log, topic) = (service.log(), service.topology().dead_letters());
         let of = TopicPartition::new(topic, partition);
+        let end = log.ends(&[of]).await?.first().copied().unwrap_or_default();
         let mut position = from;
-        while position < end(&*log, of).await? {
+        while position < end {
             let records = log.read(of, position, READ_AT_ONCE).await?;
             let Some(last) = records.last() else { break };
             position = last.offset.next();
@@ -247,30 +244,24 @@ impl DeadLetters {
                 if let Some(offset) = dead_letter::marked(&record) {
                     marked.insert(offset);
                 } else if letters.len() < limit {
-                    letters.extend(self.shown(record).map(|found| found.shown));
+                    letters.extend(self.shown(record));
                 }
             }
         }
-        for letter in &mut letters {
-            letter.requeued = marked.contains(&letter.id.offset);
+        for Found { shown, .. } in &mut letters {
+            shown.requeued = marked.contains(&shown.id.offset);
         }
         Ok(letters)
     }
 
     /// The letter with this id, where there is one.
     async fn find(&self, id: LetterId) -> Result<Option<Found>, ServiceError> {
-        let Some(service) = self.services.first() else { return Ok(None) };
-        let (log, topic) = (service.log(), service.topology().dead_letters());
-        let of = TopicPartition::new(topic, id.partition);
-        if id.partition.0 >= log.partitions() || id.offset >= end(&*log, of).await? {
+        let partitions = self.services.first().map_or(0, |service| service.log().partitions());
+        if id.partition.0 >= partitions {
             return Ok(None);
         }
-        let record = log.read(of, id.offset, 1).await?.into_iter().next();
-        let record = record.filter(|record| record.offset == id.offset);
-        let Some(found) = record.and_then(|record| self.shown(record)) else { return Ok(None) };
-        let with_mark = self.of(id.partition, id.offset, 1).await?;
-        let requeued = with_mark.iter().any(|letter| letter.id == id && letter.requeued);
-        Ok(Some(Found { shown: DeadLetter { requeued, ..found.shown }, ..found }))
+        let first = self.of(id.partition, id.offset, 1).await?.into_iter().next();
+        Ok(first.filter(|found| found.shown.id == id))
     }
 
     /// A record of the dead letters, where it is one of a topic that a service of this server
@@ -299,10 +290,6 @@ impl DeadLetters {
         };
         Some(Found { service: service.clone(), record, source, shown })
     }
-}
-
-async fn end(log: &dyn RequestLog, of: TopicPartition) -> Result<Offset, ServiceError> {
-    Ok(log.ends(&[of]).await?.first().copied().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -35,6 +35,8 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(20);
 
+/// The header that says that an answer was given before.
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The body of a request that should be JSON, whole but not read yet.
@@ -205,6 +207,12 @@ pub fn answer_text(status: StatusCode, text: Bytes) -> Response {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
     response
+}
+
+/// The same answer to a request that was answered before, and did nothing this time.
+pub fn replayed(mut answer: Response) -> Response {
+    answer.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    answer
 }
 
 /// Collects what is wrong with the fields of a body, so that all of it is told at once.

@@ -3,9 +3,9 @@
 //! Sources: CloudEvents 1.0.2 "Kafka Protocol Binding", section 3.2; W3C "Trace Context".
 
 use bytes::Bytes;
+use timestamp::Timestamp;
 
 use crate::record::Headers;
-use timestamp::Timestamp;
 
 /// The header with the type of the event.
 pub const TYPE: &str = "ce_type";

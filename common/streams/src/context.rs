@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use timestamp::Timestamp;
 
 use crate::cloud_event::{self, Attributes};
 use crate::codec::{Codec, DecodeError, Encoded, EncodedAs, Key};
@@ -16,7 +17,6 @@ use crate::tables::Tables;
 use crate::topic::{Store, StoreName, Topic};
 use crate::topology::{Node, Topology};
 use crate::trace_parent::TraceParent;
-use timestamp::Timestamp;
 
 /// A record as a processor takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -292,10 +292,7 @@ impl Context<'_> {
         store: StoreName,
         key: &[u8],
     ) -> Result<Option<Bytes>, StateError> {
-        match self.overlay.get(store, key) {
-            Some(change) => Ok(change.clone()),
-            None => self.state.get(self.partition, store, key),
-        }
+        self.overlay.get(self.state, self.partition, (store, key))
     }
 
     pub(crate) fn check_store(&self, store: StoreName) -> Result<(), ProcessError> {

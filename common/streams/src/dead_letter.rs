@@ -3,11 +3,11 @@
 //! after all, by the tasks that could not decode it.
 
 use bytes::Bytes;
+use timestamp::Timestamp;
 
 use crate::codec::DecodeError;
 use crate::partitioner::partition_for_key;
 use crate::record::{ConsumedRecord, Headers, Offset, ProducedRecord, TopicName, TopicPartition};
-use timestamp::Timestamp;
 
 /// The header with the topic that the record was read from.
 pub const TOPIC: &str = "dead-letter-topic";

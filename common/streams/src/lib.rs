@@ -47,7 +47,7 @@
 //!
 //! In reading order:
 //!
-//! - `time`, `record`, `topic`, `codec`, `partitioner`: what lies on the log, and its typed names.
+//! - `record`, `topic`, `codec`, `partitioner`: what lies on the log, and its typed names.
 //! - `topology`, `context`, `window`: what a service builds, and what its processors see.
 //! - `state`, `tables`, `overlay`, `commit`: committed state, and changes that are not committed.
 //! - `task`, `task_state`, [`dead_letter`], [`cloud_event`]: one partition's work.

@@ -27,9 +27,17 @@ impl Overlay {
         self.stores.entry(store).or_default().insert(key, value);
     }
 
-    /// The change of a key, if there is one.
-    pub(crate) fn get(&self, store: StoreName, key: &[u8]) -> Option<&Option<Bytes>> {
-        self.stores.get(&store)?.get(key)
+    /// The value of a key, as changed or else as committed.
+    pub(crate) fn get(
+        &self,
+        state: &dyn StateReader,
+        partition: Partition,
+        (store, key): (StoreName, &[u8]),
+    ) -> Result<Option<Bytes>, StateError> {
+        match self.stores.get(&store).and_then(|changes| changes.get(key)) {
+            Some(change) => Ok(change.clone()),
+            None => state.get(partition, store, key),
+        }
     }
 
     /// At most `limit` entries of a store in the range, committed state and changes together.

@@ -19,12 +19,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use timestamp::Timestamp;
 
 use crate::commit::{CommitPosition, StoreChange};
 use crate::record::{Offset, Partition, TopicName};
 use crate::state::{StateError, StateReader};
 use crate::topic::StoreName;
-use timestamp::Timestamp;
 
 /// Names a query to whoever asked it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

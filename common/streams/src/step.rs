@@ -1,9 +1,10 @@
 //! The conversation between a worker and its driver: the worker says a [`Step`], the driver does
 //! it on a log and tells the [`StepResult`].
 
+use timestamp::Timestamp;
+
 use crate::commit::{CommitBatch, CommitOutcome, CommitPosition, StoreChange};
 use crate::record::{ConsumedRecord, Offset, Partition, TopicName, TopicPartition};
-use timestamp::Timestamp;
 
 /// What a worker wants done next.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use timestamp::Timestamp;
 
 use crate::codec::DecodeError;
 use crate::commit::TaskCommit;
@@ -305,10 +306,7 @@ impl Task {
         let key = task_state::bad_record_key(record.source, origin, first_offset);
         let partition = self.partition;
         let overlay = &mut self.open_batch().overlay;
-        let is_missing = match overlay.get(TASK_STORE, &key) {
-            Some(change) => change.is_some(),
-            None => state.get(partition, TASK_STORE, &key)?.is_some(),
-        };
+        let is_missing = overlay.get(state, partition, (TASK_STORE, &key))?.is_some();
         if is_missing {
             overlay.set(TASK_STORE, key, None);
         }
@@ -334,7 +332,7 @@ impl Task {
     /// [`Error`] where a processor fails.
     pub fn tick(
         &mut self,
-        timestamp: timestamp::Timestamp,
+        timestamp: Timestamp,
         state: &dyn StateReader,
         tables: &Tables,
     ) -> Result<(), Error> {

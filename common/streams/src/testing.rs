@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use timestamp::Timestamp;
 
 use crate::cloud_event;
 use crate::codec::{Codec, DecodeError, Key};
@@ -18,7 +19,6 @@ use crate::tables::Tables;
 use crate::task::{Progress, Task};
 use crate::topic::{Store, StoreName, Topic};
 use crate::topology::Topology;
-use timestamp::Timestamp;
 
 /// Committed state in memory.
 #[derive(Debug, Default)]

@@ -85,9 +85,10 @@ impl Fnv {
 
 #[cfg(test)]
 mod tests {
+    use timestamp::Timestamp;
+
     use super::*;
     use crate::record::{Headers, Offset, Partition, TopicName, TopicPartition};
-    use timestamp::Timestamp;
 
     const HEADER: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use timestamp::Timestamp;
 
 use crate::codec::{Codec, DecodeError, Json, Key};
 use crate::context::{Context, ProcessError};
 use crate::state::KeyRange;
 use crate::topic::{Store, StoreName};
-use timestamp::Timestamp;
 
 /// How activity is cut into sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -75,14 +75,7 @@ impl TestApp {
     }
 
     async fn start_on(directory: TempDir) -> Self {
-        let settings = Settings {
-            listen: "127.0.0.1:0".to_owned(),
-            data_dir: directory.path().to_owned(),
-            partitions: PARTITIONS,
-            orders: orders_service::settings::Settings::default(),
-            read_model: orders_read_model::Settings::default(),
-            no_sample: true,
-        };
+        let settings = Settings::empty(directory.path(), PARTITIONS);
         let running = Box::new(quickstart::start(&settings).await.unwrap());
         TestApp { system: System::Own { directory, running } }
     }

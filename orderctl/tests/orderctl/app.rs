@@ -52,14 +52,7 @@ impl App {
     }
 
     pub(crate) fn start_on(directory: TempDir) -> Self {
-        let settings = Settings {
-            listen: "127.0.0.1:0".to_owned(),
-            data_dir: directory.path().to_owned(),
-            partitions: PARTITIONS,
-            orders: orders_service::settings::Settings::default(),
-            read_model: orders_read_model::Settings::default(),
-            no_sample: true,
-        };
+        let settings = Settings::empty(directory.path(), PARTITIONS);
         let runtime = Runtime::new().unwrap();
         let running = runtime.block_on(quickstart::start(&settings)).unwrap();
         App { runtime, running, directory }

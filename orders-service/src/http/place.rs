@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use events::ids::{CustomerId, OrderId, ProductId, RequestId};
@@ -28,8 +28,6 @@ use super::{Orders, first, new_request_id, order_answer, read, with_location};
 use crate::order::state::Existing;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-const TRUE: HeaderValue = HeaderValue::from_static("true");
 const KEY_BYTES_MAX: usize = 255;
 
 /// The name space of order ids that are made from idempotency keys (UUID version 5). Never to be
@@ -262,11 +260,7 @@ impl Placing<'_> {
         }
         let response = match existing {
             Existing::SameRequest => order_answer(StatusCode::CREATED, &order),
-            _ => {
-                let mut response = order_answer(StatusCode::OK, &order);
-                response.headers_mut().insert(IDEMPOTENT_REPLAYED, TRUE);
-                response
-            }
+            _ => json::replayed(order_answer(StatusCode::OK, &order)),
         };
         let response = with_applied(response, applied);
         Ok(with_location(response, &self.order_id))
@@ -425,7 +419,7 @@ mod tests {
 
     fn key(value: &str) -> Result<Option<String>, u16> {
         let mut headers = HeaderMap::new();
-        headers.append(IDEMPOTENCY_KEY, HeaderValue::from_str(value).unwrap());
+        headers.append(IDEMPOTENCY_KEY, value.parse().unwrap());
         idempotency_key(&headers)
             .map(|key| key.map(|key| String::from_utf8_lossy(key).into_owned()))
             .map_err(|error| error.status_code().as_u16())

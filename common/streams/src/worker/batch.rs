@@ -1,5 +1,7 @@
 //! Batches: how much is taken before a commit, and what follows the commit.
 
+use timestamp::Timestamp;
+
 use super::life::Running;
 use super::{Outstanding, RETRY_MS, Slot, Worker, is_ahead};
 use crate::commit::{CommitBatch, CommitOutcome, StoreChange};
@@ -8,7 +10,6 @@ use crate::record::{Offset, Partition};
 use crate::state::StateReader;
 use crate::step::{StateBacking, Step, StoreWrite};
 use crate::task::Progress;
-use timestamp::Timestamp;
 
 /// A batch ends at this many records,
 const BATCH_RECORDS_MAX: usize = 2_000;

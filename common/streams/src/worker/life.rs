@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use timestamp::Timestamp;
+
 use super::{Outstanding, RETRY_MS, Worker};
 use crate::commit::CommitPosition;
 use crate::error::Error;
@@ -12,7 +14,6 @@ use crate::state::StateReader;
 use crate::step::{Restored, StateBacking, Step, StoreWrite, TaskPositions};
 use crate::task::Task;
 use crate::task_state;
-use timestamp::Timestamp;
 
 /// Where a task is in its life.
 #[derive(Debug)]

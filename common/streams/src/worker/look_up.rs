@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use timestamp::Timestamp;
+
 use super::{Outstanding, Slot, Worker, is_ahead};
 use crate::error::Error;
 use crate::query::QueryEnds;
 use crate::record::{Offset, Partition, TopicName, TopicPartition};
 use crate::state::StateReader;
 use crate::step::{StateBacking, Step};
-use timestamp::Timestamp;
 
 /// The time between two ticks, in milliseconds.
 const TICK_MS: u64 = 1_000;

@@ -23,6 +23,7 @@ use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use timestamp::Timestamp;
 
 use crate::commit::{CommitPosition, StoreChange};
 use crate::error::Error;
@@ -35,7 +36,6 @@ use crate::task::BatchInputs;
 use crate::topology::Topology;
 use life::Slot;
 use look_up::{CatchUp, LookUp};
-use timestamp::Timestamp;
 
 /// How long a worker waits before it tries a failed step again, in milliseconds.
 const RETRY_MS: u64 = 50;
