@@ -121,7 +121,7 @@ impl ReadModel {
         filter: &Filter,
         limit: usize,
     ) -> Result<Vec<Listed>, ApiError> {
-        let tables = self.0.progress.tables();
+        let tables = self.0.progress.tables_known().await;
         if tables != Tables::Whole {
             return Err(unavailable(format!("the tables are {tables:?}")));
         }
@@ -166,16 +166,16 @@ impl ReadModel {
         &self,
         id: &OrderId,
     ) -> Result<(Vec<RecordedEvent>, OrderEvents), ApiError> {
-        self.published()?;
+        self.published().await?;
         let news = self.0.live.of_order(id);
         let events = query::history(&self.0.readers, id).await.map_err(unavailable)?;
         Ok((events, news))
     }
 
     /// Up to where events have been handed out: where a stream from now on begins.
-    pub(crate) fn published(&self) -> Result<Positions, ApiError> {
-        let published = self.0.live.published();
-        let published = published.filter(|_| self.0.progress.tables() != Tables::Foreign);
+    pub(crate) async fn published(&self) -> Result<Positions, ApiError> {
+        let tables = self.0.progress.tables_known().await;
+        let published = self.0.live.published().filter(|_| tables != Tables::Foreign);
         published.ok_or_else(|| unavailable("it is not known which log the tables are of"))
     }
 

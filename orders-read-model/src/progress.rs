@@ -2,9 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use shell::metrics::{Sample, Value};
 use shell::{Health, Report};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// How long a request waits for tables that are just being opened.
+const OPENING_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// What the tables can be used for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +31,9 @@ pub(crate) enum Tables {
 /// How the projection is doing.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    tables: Mutex<Tables>,
+    tables: watch::Sender<Tables>,
     /// Why nothing is projected for now.
-    trouble: Mutex<Option<String>>,
+    trouble: watch::Sender<Option<String>>,
     /// The first record that could not be read, for all of them.
     unreadable: Mutex<Option<String>>,
     /// Records of the log that are not projected yet.
@@ -41,8 +47,8 @@ pub(crate) struct Progress {
 impl Default for Progress {
     fn default() -> Self {
         Progress {
-            tables: Mutex::new(Tables::Unknown),
-            trouble: Mutex::default(),
+            tables: watch::Sender::new(Tables::Unknown),
+            trouble: watch::Sender::default(),
             unreadable: Mutex::default(),
             lag: AtomicU64::new(0),
             events: AtomicU64::new(0),
@@ -53,15 +59,28 @@ impl Default for Progress {
 
 impl Progress {
     pub(crate) fn tables(&self) -> Tables {
-        lock(&self.tables).clone()
+        self.tables.borrow().clone()
+    }
+
+    /// The same once it is known, which takes a moment after the start. Where something is in the
+    /// way, nobody waits.
+    pub(crate) async fn tables_known(&self) -> Tables {
+        let mut tables = self.tables.subscribe();
+        let mut trouble = self.trouble.subscribe();
+        tokio::select! {
+            _ = tables.wait_for(|tables| *tables != Tables::Unknown) => {}
+            _ = trouble.wait_for(Option::is_some) => {}
+            () = sleep(OPENING_TIME_MAX) => {}
+        }
+        self.tables()
     }
 
     pub(crate) fn set_tables(&self, tables: Tables) {
-        *lock(&self.tables) = tables;
+        self.tables.send_replace(tables);
     }
 
     pub(crate) fn set_trouble(&self, trouble: Option<String>) {
-        *lock(&self.trouble) = trouble;
+        self.trouble.send_replace(trouble);
     }
 
     pub(crate) fn set_lag(&self, records: u64) {
@@ -98,7 +117,8 @@ fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Report for Progress {
     fn health(&self) -> Health {
         let mut health = Health::default();
-        health.degraded.extend(lock(&self.trouble).iter().map(|why| format!("read model: {why}")));
+        let trouble = self.trouble.borrow().clone();
+        health.degraded.extend(trouble.map(|why| format!("read model: {why}")));
         let unreadable = lock(&self.unreadable);
         let left_out = |why: &String| format!("read model: left out a record of {why}");
         health.degraded.extend(unreadable.iter().map(left_out));

@@ -114,7 +114,7 @@ pub(crate) async fn of_all(
     let parse = |id: &str| Positions::after(id, model.partitions());
     let after = last_event_id(&headers, &query, parse)?;
     let open = admission.open_stream()?;
-    let published = model.published()?;
+    let published = model.published().await?;
     let sent = after.unwrap_or(published);
     // A message without data moves the reader's place and shows it nothing.
     let mut first = RETRY.to_owned();

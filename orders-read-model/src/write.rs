@@ -76,6 +76,28 @@ impl Value {
     }
 }
 
+/// How a statement marks the place of a value.
+#[derive(Clone, Copy)]
+enum Place {
+    /// `$1`, which PostgreSQL asks for.
+    Numbered,
+    /// `?`, for SQLite: it would look each number up among all of a statement's, for each value.
+    Plain,
+}
+
+impl Place {
+    fn of(connection: &AnyConnection) -> Self {
+        if connection.backend_name() == "SQLite" { Place::Plain } else { Place::Numbered }
+    }
+
+    fn text(self, number: usize) -> String {
+        match self {
+            Place::Numbered => format!("${number}"),
+            Place::Plain => "?".to_owned(),
+        }
+    }
+}
+
 /// How rows get into a table.
 struct Table {
     insert: &'static str,
@@ -112,11 +134,12 @@ impl Table {
         connection: &mut AnyConnection,
         rows: Vec<Vec<Value>>,
     ) -> Result<(), sqlx::Error> {
+        let place = Place::of(connection);
         let mut left = rows.len();
         let mut rows = rows.into_iter();
         while let Some(size) = ROWS_OF_A_STATEMENT.into_iter().find(|size| *size <= left) {
             left -= size;
-            let mut insert = sqlx::query(AssertSqlSafe(self.statement(size)));
+            let mut insert = sqlx::query(AssertSqlSafe(self.statement(size, place)));
             for value in rows.by_ref().take(size).flatten() {
                 insert = match value {
                     Value::Number(number) => insert.bind(number),
@@ -130,12 +153,11 @@ impl Table {
     }
 
     /// The statement for so many rows. All that it is put together of is in this file.
-    fn statement(&self, rows: usize) -> String {
+    fn statement(&self, rows: usize, place: Place) -> String {
         let row = |row: usize| {
             let first = row * self.columns + 1;
-            let places: Vec<String> =
-                (first..first + self.columns).map(|place| format!("${place}")).collect();
-            format!("({})", places.join(", "))
+            let places = (first..first + self.columns).map(|number| place.text(number));
+            format!("({})", places.collect::<Vec<_>>().join(", "))
         };
         let rows: Vec<String> = (0..rows).map(row).collect();
         format!("{}{}{}", self.insert, rows.join(", "), self.otherwise)

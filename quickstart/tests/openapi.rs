@@ -64,14 +64,7 @@ struct Request {
 impl System {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let settings = Settings {
-            listen: "127.0.0.1:0".to_owned(),
-            data_dir: directory.path().to_owned(),
-            partitions: 6,
-            orders: orders_service::settings::Settings::default(),
-            read_model: orders_read_model::Settings::default(),
-            no_sample: true,
-        };
+        let settings = Settings::empty(directory.path(), 6);
         let runtime = Runtime::new().unwrap();
         let running = runtime.block_on(quickstart::start(&settings)).unwrap();
         let request = Request { target: "/openapi.json".to_owned(), ..Request::default() };
@@ -354,7 +347,8 @@ fn every_event_of_a_stream_is_as_the_document_tells() {
                        "lines": [{"productId": "jumper", "quantity": 1}]});
     let headers = "content-type: application/json\r\n".to_owned();
     let target = "/v1/orders".to_owned();
-    system.send("post", &Request { target, headers, body: Some(order.to_string()) });
+    let placed = system.send("post", &Request { target, headers, body: Some(order.to_string()) });
+    assert_eq!(placed.status, 201, "{}", placed.body);
 
     for (path, from_begin) in
         [("/v1/orders/{id}/events", ""), ("/v1/order-events", "?lastEventId=-")]
@@ -369,7 +363,8 @@ fn every_event_of_a_stream_is_as_the_document_tells() {
             |name: &'static str| answer.body.lines().filter_map(move |l| l.strip_prefix(name));
 
         let happened: Vec<&str> = values("event: ").collect();
-        assert_eq!(happened, ["OrderCreated", "OrderFailed"], "{path}");
+        let (status, body) = (answer.status, &answer.body);
+        assert_eq!(happened, ["OrderCreated", "OrderFailed"], "{path}: {status}: {body}");
         for (at, data) in values("data: ").enumerate() {
             let data: Value = serde_json::from_str(data).unwrap();
             let schema = json!({"$ref": "#/components/schemas/Order"});

@@ -119,6 +119,16 @@ impl Topic {
     }
 }
 
+/// Waits until events are handed on.
+pub(super) async fn begin(model: &ReadModel) {
+    let beginning = async {
+        while model.published().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(tokio::time::timeout(WITHIN, beginning).await.is_ok(), "it has not begun in time");
+}
+
 /// Waits until something holds.
 pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
     let waiting = async {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::Connection;
 use streams::Fetched;
 
-use super::fixtures::{PARTITIONS, TestDatabase, Topic, next, order, until};
+use super::fixtures::{PARTITIONS, TestDatabase, Topic, begin, next, order, until};
 use super::on_both_databases;
 use crate::batch::Batch;
 use crate::positions::Positions;
@@ -94,7 +94,8 @@ async fn another_instance_goes_on_where_the_writer_ends(database: TestDatabase) 
     let topic = Topic::new();
     let writer = topic.model(&database);
     let other = topic.model(&database);
-    until("both have begun", || writer.published().is_ok() && other.published().is_ok()).await;
+    begin(&writer).await;
+    begin(&other).await;
     for number in 0..50 {
         topic.write_life(&order(&format!("o-{number}"), "ada", number), 2).await;
     }
@@ -115,7 +116,7 @@ async fn two_instances_hand_the_same_events_on(database: TestDatabase) {
     let topic = Topic::new();
     let models = [topic.model(&database), topic.model(&database)];
     for model in &models {
-        until("it has begun", || model.published().is_ok()).await;
+        begin(model).await;
     }
     for number in 0..300 {
         topic.write(&order(&format!("o-{number}"), "ada", number)).await;

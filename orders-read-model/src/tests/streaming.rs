@@ -13,12 +13,15 @@ use serde_json::Value;
 use shell::admission::{Admission, Limits};
 use tower::ServiceExt;
 
-use super::fixtures::{PARTITIONS, TestDatabase, Topic, admission, next, order, routes, until};
+use super::fixtures::{
+    PARTITIONS, TestDatabase, Topic, admission, begin, next, order, routes, until,
+};
 use super::on_both_databases;
 use crate::stream::of_order;
 use crate::{ReadModel, parse_event_id};
 
 on_both_databases!(
+    lists_and_streams_asked_for_at_the_start_wait_until_the_tables_are_open,
     all_events_come_once_however_often_a_reader_comes_back,
     a_stream_without_an_id_begins_now_and_can_be_taken_up_before_its_first_event,
     the_events_of_an_order_end_with_its_last,
@@ -96,8 +99,22 @@ async fn open(routes: &Router, path: &str, last_event_id: Option<&str>) -> Respo
 
 async fn begun(topic: &Topic, database: &TestDatabase) -> ReadModel {
     let model = topic.model(database);
-    until("it has begun", || model.published().is_ok()).await;
+    begin(&model).await;
     model
+}
+
+async fn lists_and_streams_asked_for_at_the_start_wait_until_the_tables_are_open(
+    database: TestDatabase,
+) {
+    let topic = Topic::new();
+    for path in ["/v1/orders", "/v1/order-events"] {
+        let model = topic.model(&database);
+
+        let answer = open(&routes(&model, &admission()), path, None).await;
+
+        assert_eq!(answer.status(), 200, "{path}");
+        model.stop().await;
+    }
 }
 
 async fn all_events_come_once_however_often_a_reader_comes_back(database: TestDatabase) {
