@@ -1,6 +1,5 @@
 //! A service's changelog: what its stores change by, as records, and reading them again.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +17,12 @@ use crate::reader::Reader;
 use crate::settings::Settings;
 
 /// How many records one piece of a changelog has at most.
-const PIECE_RECORDS: usize = 4_000;
+pub(crate) const PIECE_RECORDS: usize = 4_000;
 /// How long one read waits for something to come.
-const PIECE_WAIT: Duration = Duration::from_millis(100);
+pub(crate) const PIECE_WAIT: Duration = Duration::from_millis(100);
 /// Where nothing comes for so long although there is more, something is wrong with the broker. An
 /// open transaction that hides what is there is ended by its time-out before that.
-const STALL_MAX: Duration = Duration::from_secs(30);
+pub(crate) const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// A service as the log knows it: its group, its changelog and its stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +65,6 @@ pub(crate) fn written_now() -> Timestamp {
 pub(crate) struct Changelog {
     service: Service,
     reader: Reader,
-    ends: Arc<Ends>,
     /// Where the last reads ended, and until when there must be more.
     stalled: Option<(TopicPartition, Offset, Deadline)>,
 }
@@ -77,8 +75,9 @@ impl Changelog {
         service: &Service,
         ends: Arc<Ends>,
     ) -> Result<Self, Error> {
-        let reader = Reader::new(settings, service.group, Arc::clone(&ends), Arc::new(|| ()))?;
-        Ok(Changelog { service: service.clone(), reader, ends, stalled: None })
+        let config = settings.reader_of_changelog(service.group);
+        let reader = Reader::new(settings, config, ends, Arc::new(|| ()))?;
+        Ok(Changelog { service: service.clone(), reader, stalled: None })
     }
 
     /// Committed changes from a position on. Marks among them are added to `marks`.
@@ -102,33 +101,6 @@ impl Changelog {
         if let Err(error) = self.reader.rest() {
             tracing::debug!(%error, "the changelog is read on in vain");
         }
-    }
-
-    /// Those partitions whose mark is where it is said to be.
-    pub(crate) fn marked(&mut self, marks: &FreshMarks) -> Result<BTreeSet<Partition>, LogError> {
-        let place = |of: &Partition| TopicPartition::new(self.service.changelog, *of);
-        let mut open: BTreeMap<TopicPartition, Offset> =
-            marks.iter().map(|(of, mark)| (place(of), mark.offset)).collect();
-        let extents = self.ends.extents(&open.keys().copied().collect::<Vec<_>>())?;
-        open.retain(|of, offset| extents.get(of).is_some_and(|extent| extent.contains(offset)));
-        let mut marked = BTreeSet::new();
-        let deadline = Deadline::after(STALL_MAX);
-        while !open.is_empty() {
-            let from: Vec<_> = open.iter().map(|(of, offset)| (*of, *offset)).collect();
-            let fetched = self.reader.fetch(&from, from.len(), PIECE_WAIT)?;
-            let found = fetched.records.iter().filter_map(|record| {
-                let (partition, mark) = (record.source.partition, Mark::of(record)?);
-                (marks.get(&partition) == Some(&mark)).then_some(partition)
-            });
-            marked.extend(found);
-            for (of, position) in fetched.positions {
-                open.retain(|known, offset| *known != of || *offset == position);
-            }
-            if deadline.has_passed() {
-                return Err(unreachable(format!("{} is not readable", self.service.changelog)));
-            }
-        }
-        Ok(marked)
     }
 
     fn check_progress(

@@ -2,13 +2,20 @@
 //! the one that it was made from. A topic that was deleted and created again has the same name and
 //! soon the same offsets; its id would tell, but the client does not say it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use eventlog::Error as LogError;
 use streams::{ConsumedRecord, Headers, Offset, Partition, ProducedRecord, TopicPartition};
 use uuid::Uuid;
 
-use crate::changelog::written_now;
+use crate::changelog::{PIECE_RECORDS, PIECE_WAIT, STALL_MAX, Service, written_now};
+use crate::clock::Deadline;
+use crate::ends::Ends;
+use crate::error::unreachable;
+use crate::reader::Reader;
+use crate::settings::Settings;
 
 /// The key of a mark. Those of entries begin with the name of a store, which is never empty.
 const KEY: &[u8] = b"\0mark";
@@ -52,6 +59,46 @@ impl Mark {
 
 /// Marks that were written or read, but are not in the store yet.
 pub(crate) type FreshMarks = BTreeMap<Partition, Mark>;
+
+/// Those partitions of a service's changelog whose mark is where it is said to be. They are read
+/// by a client of their own: marks stand at the begin of changelogs, and another would read all
+/// that comes behind them into memory.
+pub(crate) fn marked(
+    marks: &FreshMarks,
+    service: &Service,
+    settings: &Settings,
+    ends: &Arc<Ends>,
+) -> Result<BTreeSet<Partition>, LogError> {
+    let place = |of: &Partition| TopicPartition::new(service.changelog, *of);
+    let mut open: BTreeMap<TopicPartition, Offset> =
+        marks.iter().map(|(of, mark)| (place(of), mark.offset)).collect();
+    if open.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let extents = ends.extents(&open.keys().copied().collect::<Vec<_>>())?;
+    open.retain(|of, offset| extents.get(of).is_some_and(|extent| extent.contains(offset)));
+    let config = settings.reader_of_single_records(service.group);
+    let mut reader =
+        Reader::new(settings, config, Arc::clone(ends), Arc::new(|| ())).map_err(unreachable)?;
+    let mut marked = BTreeSet::new();
+    let deadline = Deadline::after(STALL_MAX);
+    while !open.is_empty() {
+        let from: Vec<_> = open.iter().map(|(of, offset)| (*of, *offset)).collect();
+        let fetched = reader.fetch(&from, PIECE_RECORDS, PIECE_WAIT)?;
+        let found = fetched.records.iter().filter_map(|record| {
+            let (partition, mark) = (record.source.partition, Mark::of(record)?);
+            (marks.get(&partition) == Some(&mark)).then_some(partition)
+        });
+        marked.extend(found);
+        for (of, position) in fetched.positions {
+            open.retain(|known, offset| *known != of || *offset == position);
+        }
+        if deadline.has_passed() {
+            return Err(unreachable(format!("{} is not readable", service.changelog)));
+        }
+    }
+    Ok(marked)
+}
 
 #[cfg(test)]
 mod tests {

@@ -45,8 +45,8 @@ pub(crate) struct Outside {
 
 impl Outside {
     pub(crate) fn start(settings: &Settings, ends: Arc<Ends>) -> Result<Self, Error> {
-        let reader =
-            Reader::new(settings, "eventlog-kafka-outside", Arc::clone(&ends), Arc::new(|| ()))?;
+        let config = settings.reader("eventlog-kafka-outside");
+        let reader = Reader::new(settings, config, Arc::clone(&ends), Arc::new(|| ()))?;
         let (requests, asked) = channel();
         let wait = settings.request_timeout;
         std::thread::Builder::new()

@@ -59,6 +59,11 @@ impl Producers {
             let deliveries = Deliveries::of(changelog);
             let config = settings.transactions(&format!("{id}-{number}"));
             let client: Client = config.create_with_context(deliveries).map_err(Error::client)?;
+            // Without a connection it would look for its coordinator only every 500 ms.
+            client
+                .client()
+                .fetch_metadata(Some(changelog.as_str()), settings.request_timeout)
+                .map_err(unreachable)?;
             client.init_transactions(settings.request_timeout).map_err(unreachable)?;
             Ok(client)
         };

@@ -53,14 +53,14 @@ struct Place {
 }
 
 impl Reader {
-    /// A reader that reads nothing yet. `wake` is called when something comes.
+    /// A reader that reads nothing yet, with a client of this kind. `wake` is called when something
+    /// comes.
     pub(crate) fn new(
         settings: &Settings,
-        group: &str,
+        config: ClientConfig,
         ends: Arc<Ends>,
         wake: Waker,
     ) -> Result<Self, Error> {
-        let config = settings.reader(group);
         Ok(Reader {
             client: client(&config, &wake).map_err(Error::client)?,
             config,
@@ -372,7 +372,8 @@ mod tests {
         let settings =
             Settings { transaction_timeout: Duration::from_millis(100), ..setup.settings() };
         let ends = Arc::clone(&log.shared.ends);
-        let mut reader = Reader::new(&settings, "reading", ends, Arc::new(|| ())).unwrap();
+        let config = settings.reader("reading");
+        let mut reader = Reader::new(&settings, config, ends, Arc::new(|| ())).unwrap();
         reader.fetch(&[(of, Offset(0))], 1, LOOK).unwrap();
 
         let paused = list([(of, rdkafka::Offset::Invalid)]).unwrap();

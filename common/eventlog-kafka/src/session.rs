@@ -16,7 +16,7 @@ use streams::{
 use crate::changelog::{Changelog, Service};
 use crate::error::Error;
 use crate::log::{Shared, WorkerNumber};
-use crate::marks::{FreshMarks, Mark};
+use crate::marks::{FreshMarks, Mark, marked};
 use crate::membership::Member;
 use crate::producers::{Failure, Positions, Producers};
 use crate::reader::Reader;
@@ -60,7 +60,7 @@ impl KafkaSession {
         Ok(KafkaSession {
             producers: None,
             member: Member::join(shared, &membership, waker)?,
-            reader: Reader::new(settings, service.group, ends(), wake)?,
+            reader: Reader::new(settings, settings.reader(service.group), ends(), wake)?,
             changelog: Changelog::new(settings, service, ends())?,
             store,
             marks: FreshMarks::new(),
@@ -122,7 +122,8 @@ impl KafkaSession {
                 }
             }
         }
-        let marked = self.changelog.marked(&marks)?;
+        let Shared { settings, ends, .. } = self.shared.as_ref();
+        let marked = marked(&marks, &self.service, settings, ends)?;
         useless.extend(marks.into_keys().filter(|of| !marked.contains(of)));
         for of in useless {
             let service = self.service.group;

@@ -141,6 +141,25 @@ impl Settings {
         without_commits(config, group)
     }
 
+    /// The same for a service's changelog, whose partitions are read one after the other: a request
+    /// that waits for more at the end of one holds the next one up. Still shorter waits keep the
+    /// broker busy where a service has nothing to commit.
+    pub(crate) fn reader_of_changelog(&self, group: &str) -> ClientConfig {
+        let mut config = self.reader(group);
+        config.set("fetch.wait.max.ms", "100");
+        config
+    }
+
+    /// The same for single records with much behind them that nobody wants: it reads little ahead.
+    pub(crate) fn reader_of_single_records(&self, group: &str) -> ClientConfig {
+        let mut config = self.reader(group);
+        config
+            .set("fetch.message.max.bytes", "16384")
+            .set("queued.min.messages", "1")
+            .set("queued.max.messages.kbytes", "1024");
+        config
+    }
+
     /// A client that sees ends as one who reads uncommitted records: a commit is answered before
     /// its markers are written, so the end that the others see may hide it.
     pub(crate) fn ends(&self) -> ClientConfig {

@@ -71,7 +71,8 @@ fn what_is_deleted_while_nobody_asks_for_it_is_no_trouble_for_the_rest() {
         settings.properties.insert(name.to_owned(), value.to_owned());
     }
     let ends = Arc::clone(&log.shared.ends);
-    let mut reader = Reader::new(&settings, "reading", ends, Arc::new(|| ())).unwrap();
+    let config = settings.reader("reading");
+    let mut reader = Reader::new(&settings, config, ends, Arc::new(|| ())).unwrap();
     let begin = [(mine, Offset(0)), (another, Offset(0))];
     let read = reader.fetch(&begin, 1, WITHIN).unwrap();
     assert!(!read.records.is_empty());
@@ -101,7 +102,9 @@ fn what_was_deleted_before_it_was_read_is_told_and_the_rest_is_read_on() {
     let of = TopicPartition::new(setup.requests, TASK);
     fill(&setup, of, 1);
     let ends = Arc::clone(&log.shared.ends);
-    let mut reader = Reader::new(&setup.settings(), "reading", ends, Arc::new(|| ())).unwrap();
+    let settings = setup.settings();
+    let config = settings.reader("reading");
+    let mut reader = Reader::new(&settings, config, ends, Arc::new(|| ())).unwrap();
     reader.fetch(&[(of, Offset(0))], 1, WITHIN).unwrap();
     reader.rest().unwrap();
 
