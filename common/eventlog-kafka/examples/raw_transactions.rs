@@ -1,8 +1,9 @@
 //! What a broker gives to a bare loop of transactions, without the log or anything above it:
 //! `cargo run --release -p eventlog-kafka --example raw_transactions`, with
-//! `KAFKA_BOOTSTRAP_SERVERS` set. One thread consumes a record, writes one to each of some
-//! partitions, sends its offset and commits; two producers take turns, as a session's do. Prints
-//! one line of JSON for each number of partitions that a transaction writes to.
+//! `KAFKA_BOOTSTRAP_SERVERS` set, and `PARTITIONS` where topics are to have others than 6. One
+//! thread consumes a record, writes one to each of some partitions, sends its offset and commits;
+//! two producers take turns, as a session's do. Prints one line of JSON for each number of
+//! partitions that a transaction writes to.
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 
 use std::time::{Duration, Instant};
@@ -19,7 +20,6 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 // Whatever links librdkafka needs what stands in for its function: see build.rs.
 use eventlog_kafka as _;
 
-const PARTITIONS: i32 = 6;
 const VALUE: [u8; 250] = [b'x'; 250];
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -28,8 +28,12 @@ type Client = ThreadedProducer<DefaultProducerContext>;
 fn main() -> Result<()> {
     let servers = std::env::var("KAFKA_BOOTSTRAP_SERVERS")
         .context("KAFKA_BOOTSTRAP_SERVERS says where the broker is")?;
-    let raw = Raw::new(&servers)?;
-    for (written_to, batch, count) in [(1, 1, 300), (PARTITIONS, 1, 300), (PARTITIONS, 100, 60)] {
+    let partitions = match std::env::var("PARTITIONS") {
+        Ok(partitions) => partitions.parse().context("PARTITIONS is a number")?,
+        Err(_) => 6,
+    };
+    let raw = Raw::new(&servers, partitions)?;
+    for (written_to, batch, count) in [(1, 1, 300), (partitions, 1, 300), (partitions, 100, 60)] {
         raw.measure(written_to, batch, count)?;
     }
     Ok(())
@@ -38,6 +42,7 @@ fn main() -> Result<()> {
 struct Raw {
     input: String,
     output: String,
+    partitions: i32,
     requests: Client,
     consumer: BaseConsumer,
     pair: [Client; 2],
@@ -53,11 +58,11 @@ fn config(servers: &str, properties: &[(&str, &str)]) -> ClientConfig {
 }
 
 impl Raw {
-    fn new(servers: &str) -> Result<Self> {
+    fn new(servers: &str, partitions: i32) -> Result<Self> {
         let run = uuid::Uuid::now_v7();
         let (input, output) = (format!("raw-in-{run}"), format!("raw-out-{run}"));
         let admin: AdminClient<DefaultClientContext> = config(servers, &[]).create()?;
-        let topic = |name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(-1));
+        let topic = |name| NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         block_on(admin.create_topics(&[topic(&input), topic(&output)], &AdminOptions::new()))?;
         let consumer: BaseConsumer = config(
             servers,
@@ -70,7 +75,7 @@ impl Raw {
         )
         .create()?;
         let mut assignment = TopicPartitionList::new();
-        for partition in 0..PARTITIONS {
+        for partition in 0..partitions {
             assignment.add_partition_offset(&input, partition, Offset::Beginning)?;
         }
         consumer.assign(&assignment)?;
@@ -88,7 +93,7 @@ impl Raw {
         };
         let pair = [transactional(0)?, transactional(1)?];
         let requests = config(servers, &[("enable.idempotence", "true")]).create()?;
-        Ok(Raw { input, output, requests, consumer, pair })
+        Ok(Raw { input, output, partitions, requests, consumer, pair })
     }
 
     /// Transactions of `batch` records, each written once, over so many partitions.
@@ -97,7 +102,7 @@ impl Raw {
         let mut all = Duration::ZERO;
         for number in 0..count {
             for index in 0..batch {
-                let partition = (number + index) as i32 % PARTITIONS;
+                let partition = (number + index) as i32 % self.partitions;
                 let record = BaseRecord::<(), _>::to(&self.input).payload(&VALUE);
                 let sent = self.requests.send(record.partition(partition));
                 sent.map_err(|(error, _)| error)?;
