@@ -374,7 +374,11 @@ mod tests {
         let ends = Arc::clone(&log.shared.ends);
         let config = settings.reader("reading");
         let mut reader = Reader::new(&settings, config, ends, Arc::new(|| ())).unwrap();
-        reader.fetch(&[(of, Offset(0))], 1, LOOK).unwrap();
+        let deadline = Deadline::after(WITHIN);
+        // The broker has just made the topic, and may not know yet that it leads it.
+        while let Err(error) = reader.fetch(&[(of, Offset(0))], 1, LOOK) {
+            assert!(!deadline.has_passed(), "{error}");
+        }
 
         let paused = list([(of, rdkafka::Offset::Invalid)]).unwrap();
         reader.client.pause(&paused).unwrap();
@@ -387,7 +391,6 @@ mod tests {
         };
         block_on(log.append(record)).unwrap();
 
-        let deadline = Deadline::after(WITHIN);
         while reader.fetch(&[(of, Offset(0))], 1, LOOK).unwrap().records.is_empty() {
             assert!(!deadline.has_passed(), "{:?}", reader.places);
         }
