@@ -55,7 +55,6 @@ impl fmt::Debug for Place {
 #[derive(Clone)]
 pub(crate) struct Database {
     options: AnyConnectOptions,
-    is_sqlite: bool,
 }
 
 impl Database {
@@ -65,21 +64,20 @@ impl Database {
             Place::File(path) => url_of_file(path),
             Place::Url(url) => url.clone(),
         };
-        let is_sqlite = url.starts_with("sqlite:");
-        Ok(Database { options: AnyConnectOptions::from_str(&url)?, is_sqlite })
+        Ok(Database { options: AnyConnectOptions::from_str(&url)? })
     }
 
     /// A connection to whatever is there.
     pub(crate) async fn open(&self) -> Result<AnyConnection, Error> {
         let mut connection = AnyConnection::connect_with(&self.options).await?;
-        set_up(&mut connection, self.is_sqlite).await?;
+        set_up(&mut connection).await?;
         Ok(connection)
     }
 
     /// A connection whose tables are as this version needs them.
     pub(crate) async fn connect(&self) -> Result<AnyConnection, Error> {
         let mut connection = self.open().await?;
-        if self.is_sqlite {
+        if is_sqlite(&connection) {
             sqlx::raw_sql(SQLITE_WRITER_SETTINGS).execute(&mut connection).await?;
         }
         let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
@@ -93,17 +91,21 @@ impl Database {
 
     /// Connections for readers, made when they are needed.
     pub(crate) fn readers(&self) -> AnyPool {
-        let is_sqlite = self.is_sqlite;
         AnyPoolOptions::new()
             .max_connections(READERS_MAX)
             .acquire_timeout(READER_WAIT_MAX)
-            .after_connect(move |connection, _| Box::pin(set_up(connection, is_sqlite)))
+            .after_connect(|connection, _| Box::pin(set_up(connection)))
             .connect_lazy_with(self.options.clone())
     }
 }
 
-async fn set_up(connection: &mut AnyConnection, is_sqlite: bool) -> Result<(), sqlx::Error> {
-    if is_sqlite {
+/// Whether it is SQLite that is at the other end, and not PostgreSQL.
+pub(crate) fn is_sqlite(connection: &AnyConnection) -> bool {
+    connection.backend_name() == "SQLite"
+}
+
+async fn set_up(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    if is_sqlite(connection) {
         sqlx::raw_sql(SQLITE_SETTINGS).execute(connection).await?;
     }
     Ok(())

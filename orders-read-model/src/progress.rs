@@ -7,7 +7,7 @@ use std::time::Duration;
 use shell::metrics::{Sample, Value};
 use shell::{Health, Report};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 /// How long a request waits for tables that are just being opened.
 const OPENING_TIME_MAX: Duration = Duration::from_secs(1);
@@ -67,11 +67,14 @@ impl Progress {
     pub(crate) async fn tables_known(&self) -> Tables {
         let mut tables = self.tables.subscribe();
         let mut trouble = self.trouble.subscribe();
-        tokio::select! {
-            _ = tables.wait_for(|tables| *tables != Tables::Unknown) => {}
-            _ = trouble.wait_for(Option::is_some) => {}
-            () = sleep(OPENING_TIME_MAX) => {}
-        }
+        let opening = async {
+            tokio::select! {
+                _ = tables.wait_for(|tables| *tables != Tables::Unknown) => {}
+                _ = trouble.wait_for(Option::is_some) => {}
+            }
+        };
+        // Where it takes longer, they are as unknown as before.
+        let _ = timeout(OPENING_TIME_MAX, opening).await;
         self.tables()
     }
 

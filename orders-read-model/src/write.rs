@@ -6,6 +6,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use streams::Partition;
 
 use crate::batch::{Batch, ProjectedEvent};
+use crate::database::is_sqlite;
 use crate::positions::Positions;
 
 /// How many rows one statement inserts: the most of these that there are. A few sizes are a few
@@ -76,28 +77,6 @@ impl Value {
     }
 }
 
-/// How a statement marks the place of a value.
-#[derive(Clone, Copy)]
-enum Place {
-    /// `$1`, which PostgreSQL asks for.
-    Numbered,
-    /// `?`, for SQLite: it would look each number up among all of a statement's, for each value.
-    Plain,
-}
-
-impl Place {
-    fn of(connection: &AnyConnection) -> Self {
-        if connection.backend_name() == "SQLite" { Place::Plain } else { Place::Numbered }
-    }
-
-    fn text(self, number: usize) -> String {
-        match self {
-            Place::Numbered => format!("${number}"),
-            Place::Plain => "?".to_owned(),
-        }
-    }
-}
-
 /// How rows get into a table.
 struct Table {
     insert: &'static str,
@@ -134,12 +113,12 @@ impl Table {
         connection: &mut AnyConnection,
         rows: Vec<Vec<Value>>,
     ) -> Result<(), sqlx::Error> {
-        let place = Place::of(connection);
+        let is_sqlite = is_sqlite(connection);
         let mut left = rows.len();
         let mut rows = rows.into_iter();
         while let Some(size) = ROWS_OF_A_STATEMENT.into_iter().find(|size| *size <= left) {
             left -= size;
-            let mut insert = sqlx::query(AssertSqlSafe(self.statement(size, place)));
+            let mut insert = sqlx::query(AssertSqlSafe(self.statement(size, is_sqlite)));
             for value in rows.by_ref().take(size).flatten() {
                 insert = match value {
                     Value::Number(number) => insert.bind(number),
@@ -152,12 +131,14 @@ impl Table {
         Ok(())
     }
 
-    /// The statement for so many rows. All that it is put together of is in this file.
-    fn statement(&self, rows: usize, place: Place) -> String {
+    /// The statement for so many rows. All that it is put together of is in this file. PostgreSQL
+    /// asks for numbered places; SQLite would look each number up among all, for each value.
+    fn statement(&self, rows: usize, is_sqlite: bool) -> String {
+        let place = |number| if is_sqlite { "?".to_owned() } else { format!("${number}") };
         let row = |row: usize| {
             let first = row * self.columns + 1;
-            let places = (first..first + self.columns).map(|number| place.text(number));
-            format!("({})", places.collect::<Vec<_>>().join(", "))
+            let places: Vec<String> = (first..first + self.columns).map(place).collect();
+            format!("({})", places.join(", "))
         };
         let rows: Vec<String> = (0..rows).map(row).collect();
         format!("{}{}{}", self.insert, rows.join(", "), self.otherwise)

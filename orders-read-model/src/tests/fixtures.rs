@@ -121,12 +121,8 @@ impl Topic {
 
 /// Waits until events are handed on.
 pub(super) async fn begin(model: &ReadModel) {
-    let beginning = async {
-        while model.published().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    assert!(tokio::time::timeout(WITHIN, beginning).await.is_ok(), "it has not begun in time");
+    until("it has begun", || model.live().published().is_some()).await;
+    model.published().await.unwrap();
 }
 
 /// Waits until something holds.
