@@ -72,11 +72,11 @@ pub(crate) fn marked(
     let place = |of: &Partition| TopicPartition::new(service.changelog, *of);
     let mut open: BTreeMap<TopicPartition, Offset> =
         marks.iter().map(|(of, mark)| (place(of), mark.offset)).collect();
+    let extents = ends.extents(&open.keys().copied().collect::<Vec<_>>())?;
+    open.retain(|of, offset| extents.get(of).is_some_and(|extent| extent.contains(offset)));
     if open.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let extents = ends.extents(&open.keys().copied().collect::<Vec<_>>())?;
-    open.retain(|of, offset| extents.get(of).is_some_and(|extent| extent.contains(offset)));
     let config = settings.reader_of_single_records(service.group);
     let mut reader =
         Reader::new(settings, config, Arc::clone(ends), Arc::new(|| ())).map_err(unreachable)?;
