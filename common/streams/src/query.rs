@@ -118,7 +118,8 @@ impl Waiting {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct QueryEnds {
     pub(crate) changelog: Option<Offset>,
-    pub(crate) requests: Vec<(TopicName, Offset)>,
+    /// Of the sources that may hold what is missed.
+    pub(crate) sources: Vec<(TopicName, Offset)>,
 }
 
 /// What a worker can say of a running task to judge its queries.
@@ -177,6 +178,11 @@ impl Queries {
     /// The partitions with queries that need a look-up.
     pub(crate) fn fresh_partitions(&self) -> BTreeSet<Partition> {
         self.fresh.iter().map(|(partition, _)| *partition).collect()
+    }
+
+    /// Whether a query of this partition has no answer yet.
+    pub(crate) fn wait_in(&self, partition: Partition) -> bool {
+        self.waiting.values().any(|waiting| waiting.query.partition == partition)
     }
 
     /// Parks the fresh queries of this partition that cannot be answered before the next commit.
@@ -414,7 +420,7 @@ fn verdict(
         .map(|(store, key)| state.get(query.partition, *store, key))
         .collect::<Result<Vec<_>, _>>()?;
     if entries.first().is_none_or(Option::is_none) {
-        let certain = ends.requests.iter().all(|(topic, end)| task.committed(*topic) >= *end);
+        let certain = ends.sources.iter().all(|(topic, end)| task.committed(*topic) >= *end);
         return Ok(if certain {
             Verdict::Answer(QueryOutcome::Found(entries))
         } else {

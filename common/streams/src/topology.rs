@@ -68,6 +68,14 @@ pub(crate) struct Node {
     pub(crate) handler: Handler,
 }
 
+impl Node {
+    /// Whether it only keeps what reads ask for: nobody hears of it in any other way.
+    pub(crate) fn is_index(&self) -> bool {
+        let is_event = matches!(self.trigger, Trigger::Stream { origin: Origin::Internal, .. });
+        is_event && self.sinks.is_empty()
+    }
+}
+
 type CheckEntry = Box<dyn Fn(&ConsumedRecord) -> Result<(), DecodeError> + Send + Sync>;
 
 /// A topic of which every instance holds a whole copy.
@@ -104,6 +112,16 @@ impl Topology {
     pub fn request_sources(&self) -> impl Iterator<Item = TopicName> + '_ {
         self.streams.iter().filter_map(|node| match node.trigger {
             Trigger::Stream { topic, origin: Origin::Requests } => Some(topic),
+            _ => None,
+        })
+    }
+
+    /// The sources that a read which finds nothing waits for: requests, and what is only kept to
+    /// be read.
+    pub(crate) fn sources_before_misses(&self) -> impl Iterator<Item = TopicName> + '_ {
+        self.streams.iter().filter_map(|node| match node.trigger {
+            Trigger::Stream { topic, origin: Origin::Requests } => Some(topic),
+            Trigger::Stream { topic, .. } if node.is_index() => Some(topic),
             _ => None,
         })
     }
@@ -289,7 +307,9 @@ impl TopologyBuilder {
         self
     }
 
-    /// A processor that takes the records of a topic written by a service.
+    /// A processor that takes the records of a topic written by a service. One that writes to no
+    /// topic is an index: its records wait a little for others to be committed with, unless
+    /// somebody reads.
     #[must_use]
     pub fn stream<K, V, C>(
         self,

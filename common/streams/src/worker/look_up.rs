@@ -111,8 +111,8 @@ impl Worker {
             if self.backing == StateBacking::Changelog {
                 look_up.of.push(TopicPartition::new(self.changelog, partition));
             }
-            let requests = self.topology.request_sources();
-            look_up.of.extend(requests.map(|topic| TopicPartition::new(topic, partition)));
+            let sources = self.topology.sources_before_misses();
+            look_up.of.extend(sources.map(|topic| TopicPartition::new(topic, partition)));
         }
         Ok(())
     }
@@ -177,9 +177,9 @@ impl Worker {
             changelog: (self.backing == StateBacking::Changelog)
                 .then(|| end_of(self.changelog))
                 .flatten(),
-            requests: self
+            sources: self
                 .topology
-                .request_sources()
+                .sources_before_misses()
                 .filter_map(|topic| end_of(topic).map(|end| (topic, end)))
                 .collect(),
         }

@@ -2,6 +2,7 @@
 //! an unusual order.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod indexes;
 mod passing_over;
 mod script;
 mod troubles;

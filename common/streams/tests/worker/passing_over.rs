@@ -1,30 +1,12 @@
 //! Events that mean nothing to a task cost no commit of their own.
 
-use streams::{
-    CommitBatch, ConsumedRecord, Fetched, Offset, Partition, Step, StepResult, TopicPartition,
-};
+use streams::{CommitBatch, ConsumedRecord, Partition, Step, StepResult, TopicPartition};
 
 use crate::script::{NEWS, PARTITION, QUESTIONS, Script, VISITS, visit};
 
 /// A record of a topic that means nothing to the task.
 fn nothing(topic: streams::TopicName, offset: u64) -> ConsumedRecord {
     ConsumedRecord { source: TopicPartition::new(topic, PARTITION), ..visit(offset) }
-}
-
-/// Lets the worker fetch these.
-fn give(script: &mut Script, records: Vec<ConsumedRecord>) {
-    let from = loop {
-        match script.step() {
-            Step::Fetch(from) => break from,
-            _ => script.answer(StepResult::Done),
-        }
-    };
-    let end_of = |(source, position): (TopicPartition, Offset)| {
-        let of_source = records.iter().filter(|record| record.source == source);
-        (source, of_source.map(|record| record.offset.next()).max().unwrap_or(position))
-    };
-    let positions = from.into_iter().map(end_of).collect();
-    script.answer(StepResult::Fetched(Fetched { records, positions, ..Fetched::default() }));
 }
 
 fn committed(batch: &CommitBatch) -> [u64; 3] {
@@ -39,11 +21,11 @@ fn committed(batch: &CommitBatch) -> [u64; 3] {
 #[test]
 fn events_that_mean_nothing_are_committed_with_what_comes_next() {
     let mut script = Script::with_news();
-    give(&mut script, vec![nothing(NEWS.name(), 0), nothing(NEWS.name(), 1)]);
+    script.give(vec![nothing(NEWS.name(), 0), nothing(NEWS.name(), 1)]);
     assert!(matches!(script.next_but_fetch(), Step::Wait(_)));
     script.answer(StepResult::Done);
 
-    give(&mut script, vec![visit(0)]);
+    script.give(vec![visit(0)]);
 
     let Step::Commit(batch) = script.step() else { panic!("the visit is committed") };
     assert_eq!(committed(&batch), [1, 2, 0]);
@@ -55,11 +37,11 @@ fn events_that_mean_nothing_are_committed_with_what_comes_next() {
 #[test]
 fn positions_are_committed_alone_when_nothing_comes_for_a_while() {
     let mut script = Script::with_news();
-    give(&mut script, vec![nothing(NEWS.name(), 0)]);
+    script.give(vec![nothing(NEWS.name(), 0)]);
     let Step::Wait(Some(until)) = script.next_but_fetch() else { panic!("not for ever") };
     script.answer(StepResult::Done);
     script.now = script.now + 400;
-    give(&mut script, vec![nothing(NEWS.name(), 1)]);
+    script.give(vec![nothing(NEWS.name(), 1)]);
     assert_eq!(script.next_but_fetch(), Step::Wait(Some(until)), "counted from the first");
     script.answer(StepResult::Done);
 
@@ -78,7 +60,7 @@ fn positions_are_committed_alone_when_nothing_comes_for_a_while() {
 #[test]
 fn positions_wait_no_longer_when_the_clock_is_set_back() {
     let mut script = Script::with_news();
-    give(&mut script, vec![nothing(NEWS.name(), 0)]);
+    script.give(vec![nothing(NEWS.name(), 0)]);
     assert!(matches!(script.next_but_fetch(), Step::Wait(Some(_))));
     script.answer(StepResult::Done);
 
@@ -90,7 +72,7 @@ fn positions_wait_no_longer_when_the_clock_is_set_back() {
 #[test]
 fn a_request_is_committed_at_once_since_somebody_may_wait_for_it() {
     let mut script = Script::with_news();
-    give(&mut script, vec![nothing(NEWS.name(), 0), nothing(QUESTIONS.name(), 0)]);
+    script.give(vec![nothing(NEWS.name(), 0), nothing(QUESTIONS.name(), 0)]);
 
     let Step::Commit(batch) = script.step() else { panic!("the request is committed") };
 
@@ -102,7 +84,7 @@ fn an_event_that_changes_something_or_says_something_is_committed_at_once() {
     for value in ["2", "3"] {
         let mut script = Script::with_news();
         let news = ConsumedRecord { value: Some(value.into()), ..nothing(NEWS.name(), 0) };
-        give(&mut script, vec![news]);
+        script.give(vec![news]);
 
         let Step::Commit(batch) = script.step() else { panic!("the event is committed") };
 

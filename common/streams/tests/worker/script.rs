@@ -33,6 +33,8 @@ pub(crate) const GUESTS: Topic<Name, u64> = Topic::new("guests");
 /// Events, most of which mean nothing to the task, and requests that mean nothing to it.
 pub(crate) const NEWS: Topic<Name, u64> = Topic::new("news");
 pub(crate) const QUESTIONS: Topic<Name, u64> = Topic::new("questions");
+/// Events that are only kept to be read.
+pub(crate) const SIGHTINGS: Topic<Name, u64> = Topic::new("sightings");
 const DEAD_LETTERS: TopicName = TopicName::new("dead-letters");
 /// Visits of which a reminder is to come with the next tick.
 const OPEN: Store<Name, u64> = Store::new("open");
@@ -88,6 +90,13 @@ fn pass_over(_: &mut Context<'_>, _: Record<Name, u64>) -> Result<(), ProcessErr
     Ok(())
 }
 
+fn index_sighting(
+    context: &mut Context<'_>,
+    sighting: Record<Name, u64>,
+) -> Result<(), ProcessError> {
+    context.put(&OPEN, &sighting.key, &sighting.value)
+}
+
 fn topology() -> TopologyBuilder {
     TopologyBuilder::new("visits-service", DEAD_LETTERS)
         .requests(&VISITS, "take-visit", take_visit)
@@ -125,6 +134,31 @@ impl Script {
         script.open();
         script.load_positions(TaskPositions::default());
         script
+    }
+
+    /// A worker whose task runs, on a log with its state in it, and indexes sightings, too.
+    pub(crate) fn with_index() -> Self {
+        let topology = topology().stream(&SIGHTINGS, "index-sighting", index_sighting);
+        let mut script = Script::of(topology.with_store(&OPEN), StateBacking::Log);
+        script.open();
+        script.load_positions(TaskPositions::default());
+        script
+    }
+
+    /// Lets the worker fetch these.
+    pub(crate) fn give(&mut self, records: Vec<ConsumedRecord>) {
+        let from = loop {
+            match self.step() {
+                Step::Fetch(from) => break from,
+                _ => self.answer(StepResult::Done),
+            }
+        };
+        let end_of = |(source, position): (TopicPartition, Offset)| {
+            let of_source = records.iter().filter(|record| record.source == source);
+            (source, of_source.map(|record| record.offset.next()).max().unwrap_or(position))
+        };
+        let positions = from.into_iter().map(end_of).collect();
+        self.answer(StepResult::Fetched(Fetched { records, positions, ..Fetched::default() }));
     }
 
     fn of(topology: TopologyBuilder, backing: StateBacking) -> Self {
