@@ -28,8 +28,8 @@ const START_TIME_MAX: Duration = Duration::from_secs(120);
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// What the services ask of a broker, so that a crash is noticed soon, and what makes a group
-/// agree at once on who owns what.
-const SETTINGS: [(&str, &str); 8] = [
+/// agree at once on who owns what; and few threads, as for two cores.
+const SETTINGS: [(&str, &str); 10] = [
     ("KAFKA_GROUP_CONSUMER_SESSION_TIMEOUT_MS", "6000"),
     ("KAFKA_GROUP_CONSUMER_MIN_SESSION_TIMEOUT_MS", "6000"),
     ("KAFKA_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS", "1000"),
@@ -38,6 +38,8 @@ const SETTINGS: [(&str, &str); 8] = [
     ("KAFKA_GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS", "0"),
     ("KAFKA_GROUP_CONSUMER_ASSIGNOR_OFFLOAD_ENABLE", "false"),
     ("KAFKA_TRANSACTION_ABORT_TIMED_OUT_TRANSACTION_CLEANUP_INTERVAL_MS", "1000"),
+    ("KAFKA_NUM_NETWORK_THREADS", "1"),
+    ("KAFKA_NUM_IO_THREADS", "2"),
 ];
 
 /// A broker.
@@ -69,6 +71,15 @@ impl Broker {
     /// As [`Broker::find`].
     pub fn find_mortal() -> Option<&'static Broker> {
         Broker::in_container().map_err(|why| not_run(&why)).ok()
+    }
+
+    /// A broker in a container of its own, for those who leave on it what others must not find. As
+    /// [`Broker::find_mortal`] otherwise.
+    ///
+    /// # Panics
+    /// As [`Broker::find`].
+    pub fn find_own() -> Option<Broker> {
+        Broker::start_one().map_err(|why| not_run(&why)).ok()
     }
 
     fn in_container() -> Result<&'static Broker, String> {
