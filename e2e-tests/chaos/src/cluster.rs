@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fmt, fs,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -48,6 +49,7 @@ pub struct Cluster {
     programs: PathBuf,
     servers: String,
     directory: TempDir,
+    variables: Vec<(&'static str, OsString)>,
     running: BTreeMap<Instance, Process>,
     up: watch::Sender<Option<Routes>>,
 }
@@ -62,9 +64,15 @@ impl Cluster {
             programs: programs.to_owned(),
             servers: servers.to_owned(),
             directory: tempfile::tempdir()?,
+            variables: Vec::new(),
             running: BTreeMap::new(),
             up: watch::channel(None).0,
         })
+    }
+
+    /// Sets a variable of the environment, for all that are started from then on.
+    pub fn set(&mut self, variable: &'static str, value: impl Into<OsString>) {
+        self.variables.push((variable, value.into()));
     }
 
     /// Where its instances are, as far as they are expected to answer.
@@ -248,7 +256,7 @@ impl Cluster {
         .to_vec();
         arguments.push(self.state_dir(instance).into());
         let (binary, words) = (self.programs.join(name), self.words(instance));
-        Program { binary, arguments, variables: Vec::new(), words }
+        Program { binary, arguments, variables: self.variables.clone(), words }
     }
 
     fn state_dir(&self, Instance { service, number }: Instance) -> PathBuf {

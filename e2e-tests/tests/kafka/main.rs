@@ -6,6 +6,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod broker;
+#[path = "../traces/collector.rs"]
+mod collector;
+mod dead_letters;
 mod instances;
 mod rest_api;
 mod stage;
+mod traces;
+#[path = "../traces/tree.rs"]
+mod tree;

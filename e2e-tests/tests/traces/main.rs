@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod collector;
+mod tree;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -17,23 +17,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::collector::{Collected, Collector};
+use crate::tree::{check_links, check_tree, trace_of};
 
 const CLIENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const CLIENT_TRACE: [u8; 16] = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes();
 const CLIENT_SPAN: [u8; 8] = 0x00f0_67aa_0ba9_02b7_u64.to_be_bytes();
-const SERVICES: [&str; 4] =
-    ["fraud-service", "inventory-service", "orders-service", "payments-service"];
-
-/// What each service makes is processed by another in the same trace: who wrote the record, and who
-/// did what with it.
-const HOPS: [(&str, &str, &str); 6] = [
-    ("orders-service", "inventory-service", "process order-lines"),
-    ("orders-service", "fraud-service", "process orders-by-customer"),
-    ("inventory-service", "orders-service", "process order-validations"),
-    ("fraud-service", "orders-service", "process order-validations"),
-    ("orders-service", "payments-service", "process orders-by-customer"),
-    ("payments-service", "orders-service", "process payments"),
-];
 
 /// The program, telling its spans to a collector at this address.
 async fn start(directory: &Path, collector: SocketAddr) -> (Process, SocketAddr) {
@@ -103,65 +91,6 @@ async fn spans_of_two_orders() -> Vec<Collected> {
     collector.spans()
 }
 
-/// The spans of the trace in which this order was placed, and the span that did it.
-fn trace_of<'a>(spans: &'a [Collected], order: &str) -> (Vec<&'a Collected>, &'a Collected) {
-    let placed = |span: &&Collected| {
-        let id = span.attributes.get("app.id").is_some_and(|id| id == order);
-        id && span.name == "POST /v1/orders"
-    };
-    let post = spans.iter().find(placed).unwrap();
-    (spans.iter().filter(|span| span.trace_id == post.trace_id).collect(), post)
-}
-
-/// The span under which this one is.
-fn parent<'a>(trace: &[&'a Collected], span: &Collected) -> Option<&'a Collected> {
-    trace.iter().find(|above| above.span_id == span.parent).copied()
-}
-
-fn check_tree(trace: &[&Collected], post: &Collected) {
-    let ids: BTreeSet<&[u8]> = trace.iter().map(|span| &span.span_id[..]).collect();
-    assert_eq!(ids.len(), trace.len(), "each span has an id of its own: {trace:#?}");
-    let services: BTreeSet<&str> = trace.iter().map(|span| &span.service[..]).collect();
-    assert!(services.into_iter().eq(SERVICES), "each service is in it: {trace:#?}");
-    for span in trace {
-        let is_root = span.span_id == post.span_id;
-        assert!(is_root || parent(trace, span).is_some(), "{span:#?} hangs on nothing");
-        let (began, ended) = span.nanoseconds;
-        assert!(post.nanoseconds.0 <= began && began <= ended, "{span:#?}");
-    }
-    let hops = trace.iter().filter_map(|span| {
-        let above = parent(trace, span)?;
-        Some((&above.service[..], &span.service[..], &span.name[..]))
-    });
-    let hops: BTreeSet<_> = hops.collect();
-    for expected in HOPS {
-        assert!(hops.contains(&expected), "{expected:?} in {hops:#?}");
-    }
-    assert_eq!(that_wrote(trace, "payments/PaymentAuthorised").service, "payments-service");
-    let mut path = vec![that_wrote(trace, "orders/OrderValidated")];
-    while let Some(above) = parent(trace, path[path.len() - 1]) {
-        path.push(above);
-    }
-    let names: Vec<_> = path.iter().map(|span| (&span.service[..], &span.name[..])).collect();
-    assert_eq!(names.len(), 4, "{names:?}");
-    assert_eq!(names[0], ("orders-service", "process order-validations"));
-    // Whichever was the last.
-    assert!(["inventory-service", "fraud-service"].contains(&names[1].0), "{names:?}");
-    assert_eq!(names[2], ("orders-service", "process order-requests"));
-    assert_eq!(names[3], ("orders-service", "POST /v1/orders"));
-}
-
-/// The span in which this record was made, by topic and type.
-fn that_wrote<'a>(trace: &[&'a Collected], output: &str) -> &'a Collected {
-    let wrote = |span: &&&Collected| {
-        let outputs = span.attributes.get("streams.outputs");
-        outputs.is_some_and(|outputs| outputs.split(' ').any(|wrote| wrote == output))
-    };
-    let found = trace.iter().find(wrote);
-    assert!(found.is_some(), "{output} in {trace:#?}");
-    found.unwrap()
-}
-
 #[tokio::test]
 async fn one_trace_leads_from_a_request_through_every_service_and_topic() {
     let spans = spans_of_two_orders().await;
@@ -173,11 +102,5 @@ async fn one_trace_leads_from_a_request_through_every_service_and_topic() {
     assert_eq!((post.trace_id == CLIENT_TRACE, &post.parent[..]), (false, &[][..]));
     check_tree(&trace, post);
 
-    let consumers = spans.iter().filter(|span| span.name.starts_with("process "));
-    for consumer in consumers {
-        let [link] = &consumer.links[..] else { panic!("one link: {consumer:#?}") };
-        let commit = spans.iter().find(|span| span.span_id == *link).unwrap();
-        assert_eq!((&commit.name[..], &commit.service), ("commit", &consumer.service));
-        assert!(commit.parent.is_empty() && commit.trace_id != consumer.trace_id, "{commit:#?}");
-    }
+    check_links(&spans);
 }
