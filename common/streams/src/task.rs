@@ -271,10 +271,11 @@ impl Task {
     /// The source whose next record comes first by (timestamp, topic, offset), among those that
     /// have one and do not wait.
     fn next_input(&self) -> Option<usize> {
+        let waits = |input: &Input| input.held || (input.is_index && self.holds_index);
         self.inputs
             .iter()
             .enumerate()
-            .filter(|(_, input)| !input.held && !(input.is_index && self.holds_index))
+            .filter(|(_, input)| !waits(input))
             .filter_map(|(index, input)| {
                 let next = input.buffer.front()?;
                 Some(((next.timestamp, input.topic, next.offset), index))

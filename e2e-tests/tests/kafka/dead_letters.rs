@@ -48,7 +48,9 @@ async fn what_cannot_be_read_is_told_put_back_once_and_holds_nobody_up() {
 
     // Then it is answered, and the other one lies among the dead letters
     expect(&placed, 201);
-    let [letter] = &letters(&mut stage, &order).await[..] else { panic!("one letter") };
+    let found = letters(&mut stage, &order).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    let letter = &found[0];
     assert_eq!((&letter["topic"], &letter["requeued"]), (&"order-requests".into(), &false.into()));
 
     // And put back it is taken once, and cannot be read again

@@ -84,8 +84,8 @@ fn that_wrote<'a>(trace: &[&'a Collected], output: &str) -> &'a Collected {
 pub(crate) fn check_links(spans: &[Collected]) {
     let consumers = spans.iter().filter(|span| span.name.starts_with("process "));
     for consumer in consumers {
-        let [link] = &consumer.links[..] else { panic!("one link: {consumer:#?}") };
-        let commit = spans.iter().find(|span| span.span_id == *link).unwrap();
+        assert_eq!(consumer.links.len(), 1, "{consumer:#?}");
+        let commit = spans.iter().find(|span| span.span_id == consumer.links[0]).unwrap();
         assert_eq!((&commit.name[..], &commit.service), ("commit", &consumer.service));
         assert!(commit.parent.is_empty() && commit.trace_id != consumer.trace_id, "{commit:#?}");
     }
