@@ -180,11 +180,6 @@ impl Queries {
         self.fresh.iter().map(|(partition, _)| *partition).collect()
     }
 
-    /// Whether a query of this partition has no answer yet.
-    pub(crate) fn wait_in(&self, partition: Partition) -> bool {
-        self.waiting.values().any(|waiting| waiting.query.partition == partition)
-    }
-
     /// Parks the fresh queries of this partition that cannot be answered before the next commit.
     /// Says whether there are others.
     pub(crate) fn park_fresh(

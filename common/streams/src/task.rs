@@ -52,8 +52,6 @@ pub struct Task {
     batch: Option<Batch>,
     /// What was taken, meant nothing, and is before no committed position yet.
     passed_over: Vec<ConsumedRecord>,
-    /// Whether records that are only indexed stay where they are.
-    holds_index: bool,
 }
 
 /// One source of the task.
@@ -67,8 +65,6 @@ struct Input {
     buffer: VecDeque<ConsumedRecord>,
     /// Whether its records wait for the tables.
     held: bool,
-    /// Whether its records are only indexed.
-    is_index: bool,
     /// Records before this were fetched before the tables were last caught up.
     tables_current_until: Offset,
 }
@@ -107,8 +103,7 @@ impl Task {
     ) -> Result<Self, Error> {
         let inputs = topology
             .sources()
-            .zip(topology.streams())
-            .map(|(topic, node)| {
+            .map(|topic| {
                 let position = positions.get(&topic).copied().unwrap_or_default();
                 Input {
                     topic,
@@ -116,15 +111,13 @@ impl Task {
                     taken: position,
                     buffer: VecDeque::new(),
                     held: false,
-                    is_index: node.is_index(),
                     tables_current_until: Offset(0),
                 }
             })
             .collect();
         let ticks = task_state::read_ticks(state, partition)?;
         let (batch, passed_over) = (None, Vec::new());
-        let holds_index = false;
-        Ok(Task { topology, partition, partitions, inputs, ticks, batch, passed_over, holds_index })
+        Ok(Task { topology, partition, partitions, inputs, ticks, batch, passed_over })
     }
 
     /// Its partition.
@@ -177,16 +170,6 @@ impl Task {
     /// Whether there is a record that can be taken now.
     pub fn has_input(&self) -> bool {
         self.next_input().is_some()
-    }
-
-    /// Whether a record waits that is only to be indexed.
-    pub fn has_index_input(&self) -> bool {
-        self.inputs.iter().any(|input| input.is_index && !input.buffer.is_empty())
-    }
-
-    /// Says whether records that are only indexed are left where they are.
-    pub fn hold_index(&mut self, is_held: bool) {
-        self.holds_index = is_held;
     }
 
     /// Whether the task has timers at all.
@@ -271,11 +254,10 @@ impl Task {
     /// The source whose next record comes first by (timestamp, topic, offset), among those that
     /// have one and do not wait.
     fn next_input(&self) -> Option<usize> {
-        let waits = |input: &Input| input.held || (input.is_index && self.holds_index);
         self.inputs
             .iter()
             .enumerate()
-            .filter(|(_, input)| !waits(input))
+            .filter(|(_, input)| !input.held)
             .filter_map(|(index, input)| {
                 let next = input.buffer.front()?;
                 Some(((next.timestamp, input.topic, next.offset), index))
@@ -467,24 +449,17 @@ impl Task {
     /// has taken can be taken again with the same result, so there is nothing to commit yet. The
     /// next commit has the positions. Requests are never passed over: somebody may wait for theirs.
     pub fn pass_over(&mut self) -> bool {
-        if self.batch_size().0 == 0 || self.has_effect() {
-            return false;
-        }
-        let Some(batch) = self.batch.take() else { return false };
+        let is_event = |(index, _): &(usize, ConsumedRecord)| {
+            let trigger = &self.topology.streams()[*index].trigger;
+            matches!(trigger, Trigger::Stream { origin: Origin::Internal, .. })
+        };
+        let is_passed_over = |batch: &mut Batch| {
+            let has_effect = !batch.outputs.is_empty() || !batch.overlay.is_empty();
+            !has_effect && !batch.taken.is_empty() && batch.taken.iter().all(is_event)
+        };
+        let Some(batch) = self.batch.take_if(is_passed_over) else { return false };
         self.passed_over.extend(batch.taken.into_iter().map(|(_, record)| record));
         true
-    }
-
-    /// Whether the open batch is to be committed for what it has taken so far.
-    pub fn has_effect(&self) -> bool {
-        let is_request = |(index, _): &(usize, ConsumedRecord)| {
-            let trigger = &self.topology.streams()[*index].trigger;
-            matches!(trigger, Trigger::Stream { origin: Origin::Requests, .. })
-        };
-        self.batch.as_ref().is_some_and(|batch| {
-            let says_or_changes = !batch.outputs.is_empty() || !batch.overlay.is_empty();
-            says_or_changes || batch.taken.iter().any(is_request)
-        })
     }
 
     /// How many records were passed over since the last commit.

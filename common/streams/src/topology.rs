@@ -308,8 +308,7 @@ impl TopologyBuilder {
     }
 
     /// A processor that takes the records of a topic written by a service. One that writes to no
-    /// topic is an index: its records wait a little for others to be committed with, unless
-    /// somebody reads.
+    /// topic is an index: a read that finds nothing waits for what was written there before.
     #[must_use]
     pub fn stream<K, V, C>(
         self,

@@ -22,9 +22,6 @@ const BATCH_MS_MAX: u64 = 100;
 const POSITIONS_MS_MAX: u64 = 1_000;
 /// or after so many of them.
 const PASSED_OVER_RECORDS_MAX: usize = 2_000;
-/// What is only indexed waits so long for others to be committed with, in milliseconds, where
-/// nobody reads.
-const INDEX_MS_MAX: u64 = 100;
 /// How many records a task takes between two looks at the clock.
 const PIECE_RECORDS: usize = 128;
 
@@ -42,11 +39,7 @@ impl Worker {
             return Ok(self.commit_step(now));
         }
         let began_at = *self.batch_began_at.get_or_insert(now);
-        self.see_to_indexes(now);
-        let mut more = self.process_piece(state)?;
-        if !more && self.see_to_indexes(now) {
-            more = self.process_piece(state)?;
-        }
+        let more = self.process_piece(state)?;
         let full = self.batch_is_full() || now.millis_since(began_at) >= BATCH_MS_MAX;
         if more && !full {
             return Ok(Some(self.say(Outstanding::Continue, Step::Continue)));
@@ -87,44 +80,6 @@ impl Worker {
             self.request_catch_up(partition);
         }
         Ok(more)
-    }
-
-    /// Lets what is only indexed be taken when something is to be committed anyway, when somebody
-    /// reads who may miss it, or after a while. Says whether there is anything to take now.
-    fn see_to_indexes(&mut self, now: Timestamp) -> bool {
-        let has_effect = |slot: &Slot| match slot {
-            Slot::Running(running) => running.task.has_effect(),
-            _ => false,
-        };
-        let commits_anyway = self.slots.values().any(has_effect);
-        let mut is_due = commits_anyway;
-        let mut is_waiting = false;
-        for (partition, slot) in &mut self.slots {
-            let Slot::Running(running) = slot else { continue };
-            if !running.task.has_index_input() {
-                running.index_waits_since = None;
-                continue;
-            }
-            is_waiting = true;
-            let since = *running.index_waits_since.get_or_insert(now);
-            is_due |= !is_ahead(now, since + INDEX_MS_MAX, INDEX_MS_MAX);
-            is_due |= self.queries.wait_in(*partition);
-        }
-        for slot in self.slots.values_mut() {
-            if let Slot::Running(running) = slot {
-                running.task.hold_index(!is_due);
-            }
-        }
-        is_waiting && is_due
-    }
-
-    /// When what is only indexed is to be taken although nothing else is.
-    pub(super) fn indexes_due_at(&self) -> Option<Timestamp> {
-        let since = self.slots.values().filter_map(|slot| match slot {
-            Slot::Running(running) => running.index_waits_since,
-            _ => None,
-        });
-        since.min().map(|since| since + INDEX_MS_MAX)
     }
 
     fn batch_is_full(&self) -> bool {

@@ -49,8 +49,6 @@ pub(super) struct Running {
     pub(super) changelog_gap: bool,
     /// Since when it has taken events that meant nothing to it and that no commit had since.
     pub(super) passed_over_since: Option<Timestamp>,
-    /// Since when records wait that are only to be indexed.
-    pub(super) index_waits_since: Option<Timestamp>,
     /// The position of its last commit.
     pub(super) position: CommitPosition,
     /// Its timers may have something to wait for.
@@ -281,7 +279,6 @@ impl Worker {
             marker_follows: false,
             changelog_gap: false,
             passed_over_since: None,
-            index_waits_since: None,
             position: self.seen,
             wants_tick,
             tick_after: None,

@@ -12,7 +12,7 @@
 //!
 //! While running: Fetch, process (in pieces, with `Continue` between them), Commit as soon as the
 //! input at hand is drained or the batch is full, and only then answers. Events that mean nothing
-//! to the task wait for the next commit, and so does, for a while, what is only indexed.
+//! to the task wait for the next commit.
 
 mod batch;
 mod life;
@@ -381,7 +381,6 @@ impl Worker {
             self.start_retry_at,
             fetch_at,
             self.positions_due_at(),
-            self.indexes_due_at(),
         ];
         let until = until.into_iter().flatten().min();
         self.say(Outstanding::Wait, Step::Wait(until.map(|until| until.max(now))))
