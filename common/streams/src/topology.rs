@@ -68,14 +68,6 @@ pub(crate) struct Node {
     pub(crate) handler: Handler,
 }
 
-impl Node {
-    /// Whether it only keeps what reads ask for: nobody hears of it in any other way.
-    pub(crate) fn is_index(&self) -> bool {
-        let is_event = matches!(self.trigger, Trigger::Stream { origin: Origin::Internal, .. });
-        is_event && self.sinks.is_empty()
-    }
-}
-
 type CheckEntry = Box<dyn Fn(&ConsumedRecord) -> Result<(), DecodeError> + Send + Sync>;
 
 /// A topic of which every instance holds a whole copy.
@@ -120,9 +112,10 @@ impl Topology {
     /// be read.
     pub(crate) fn sources_before_misses(&self) -> impl Iterator<Item = TopicName> + '_ {
         self.streams.iter().filter_map(|node| match node.trigger {
-            Trigger::Stream { topic, origin: Origin::Requests } => Some(topic),
-            Trigger::Stream { topic, .. } if node.is_index() => Some(topic),
-            _ => None,
+            Trigger::Stream { topic, origin } => {
+                (origin == Origin::Requests || node.sinks.is_empty()).then_some(topic)
+            }
+            Trigger::Timer { .. } => None,
         })
     }
 
