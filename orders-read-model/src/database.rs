@@ -19,8 +19,10 @@ pub const READ_MODEL_FILE: &str = "read-model.sqlite";
 const READERS_MAX: u32 = 8;
 const READER_WAIT_MAX: Duration = Duration::from_secs(2);
 
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "orders", include_str!("../migrations/1_orders.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "orders", include_str!("../migrations/1_orders.sql")),
+    (2, "order bodies", include_str!("../migrations/2_order_bodies.sql")),
+];
 
 /// Readers go on while a batch is written. A crash of the machine may take the latest batches from
 /// the file, never a part of one: their events are on the log and are projected again.

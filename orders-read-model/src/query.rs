@@ -85,9 +85,8 @@ pub(crate) fn list_statement(filter: &Filter, limit: usize) -> (String, Vec<Valu
         false => format!("WHERE {} ", conditions.join(" AND ")),
     };
     let statement = format!(
-        "SELECT id, placed_at, (SELECT body FROM order_events \
-             WHERE order_id = orders.id AND order_events.version = orders.version) AS body \
-         FROM orders {conditions}ORDER BY placed_at DESC, id DESC LIMIT {limit}"
+        "SELECT id, placed_at, body FROM orders {conditions}\
+         ORDER BY placed_at DESC, id DESC LIMIT {limit}"
     );
     (statement, values)
 }

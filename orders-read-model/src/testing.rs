@@ -75,9 +75,10 @@ fn text(value: Option<&impl ToString>) -> String {
 }
 
 fn orders(events: &[ProjectedEvent]) -> Vec<String> {
-    let latest: BTreeMap<_, &Order> =
-        events.iter().map(|event| (&event.order.id, &event.order)).collect();
-    let order_row = |order: &&Order| {
+    let latest: BTreeMap<_, &ProjectedEvent> =
+        events.iter().map(|event| (&event.order.id, event)).collect();
+    let order_row = |event: &&ProjectedEvent| {
+        let order = &event.order;
         row(&[
             &order.id,
             &order.version,
@@ -87,6 +88,7 @@ fn orders(events: &[ProjectedEvent]) -> Vec<String> {
             &text(order.total.as_ref()),
             &order.placed_at.as_millis(),
             &order.updated_at.as_millis(),
+            &String::from_utf8_lossy(&event.body),
         ])
     };
     latest.values().map(order_row).collect()
@@ -131,6 +133,7 @@ async fn rows_of(connection: &mut AnyConnection, table: &str) -> Result<Vec<Stri
             "total",
             "placed_at",
             "updated_at",
+            "body",
         ],
         "order_lines" => &["order_id", "line_number", "product_id", "quantity", "unit_price"],
         "order_events" => &[

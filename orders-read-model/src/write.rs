@@ -101,10 +101,11 @@ const LINES: Table = Table {
 
 const ORDERS: Table = Table {
     insert: "INSERT INTO orders (id, version, state, customer_id, currency, total, placed_at, \
-             updated_at) VALUES ",
-    columns: 8,
+             updated_at, body) VALUES ",
+    columns: 9,
     otherwise: " ON CONFLICT (id) DO UPDATE SET version = excluded.version, \
-                state = excluded.state, total = excluded.total, updated_at = excluded.updated_at",
+                state = excluded.state, total = excluded.total, updated_at = excluded.updated_at, \
+                body = excluded.body",
 };
 
 impl Table {
@@ -153,8 +154,12 @@ fn event_row(event: &ProjectedEvent) -> Vec<Value> {
         Value::Number(number(event.offset.0)),
         Value::text(event.event_type),
         Value::Number(event.time.as_millis()),
-        Value::Text(String::from_utf8_lossy(&event.body).into_owned()),
+        body(event),
     ]
+}
+
+fn body(event: &ProjectedEvent) -> Value {
+    Value::Text(String::from_utf8_lossy(&event.body).into_owned())
 }
 
 fn line_rows(event: &ProjectedEvent) -> impl Iterator<Item = Vec<Value>> {
@@ -185,6 +190,7 @@ fn order_rows(events: &[&ProjectedEvent]) -> Vec<Vec<Value>> {
             Value::optional(order.total.as_ref()),
             Value::Number(order.placed_at.as_millis()),
             Value::Number(order.updated_at.as_millis()),
+            body(event),
         ]
     };
     events.iter().enumerate().filter(is_last).map(row).collect()
