@@ -13,7 +13,8 @@
 //! orderctl, the operator's tool, speaks to a system by its REST API. It uses the services to print
 //! their topologies, which no API tells, and in its tests it may start the whole system.
 //!
-//! Tests of any of them may use test-support, which uses none.
+//! raw-transactions measures a broker without the log, and takes from eventlog-kafka what whoever
+//! links the client needs. Tests of any of them may use test-support, which uses none.
 //!
 //! Each arrow that is absent here is one thing that a change cannot break.
 
@@ -76,6 +77,7 @@ fn may_use(from: &str, to: &str, for_tests: bool) -> bool {
         _ if to == "timestamp" => from == "streams",
         // The Kafka log has its broker for tests behind a feature.
         _ if to == "test-support" => for_tests || from == "eventlog-kafka",
+        "raw-transactions" => to == "eventlog-kafka",
         "chaos" => to != "tidy",
         "e2e-tests" => to != "tidy" && (to != "chaos" || for_tests),
         "orderctl" if for_tests => !matches!(to, "chaos" | "e2e-tests" | "tidy"),
@@ -133,7 +135,9 @@ mod tests {
             "orderctl",
         ];
         let mut all = packages.to_vec();
-        for name in names.into_iter().chain(SERVICES).chain(["e2e-tests", "chaos"]) {
+        for name in
+            names.into_iter().chain(SERVICES).chain(["e2e-tests", "chaos", "raw-transactions"])
+        {
             if all.iter().all(|package| package.name != name) {
                 all.push(package(name, &[]));
             }

@@ -1,10 +1,4 @@
-//! What a broker gives to a bare loop of transactions, without the log or anything above it:
-//! `cargo run --release -p eventlog-kafka --example raw_transactions`, with
-//! `KAFKA_BOOTSTRAP_SERVERS` set, and `PARTITIONS` where topics are to have others than 6. One
-//! thread consumes a record, writes one to each of some partitions, sends its offset and commits;
-//! two producers take turns, as a session's do. Prints one line of JSON for each number of
-//! partitions that a transaction writes to.
-#![expect(clippy::print_stdout, reason = "figures are what it is for")]
+//! The loop and its clients.
 
 use std::time::{Duration, Instant};
 
@@ -17,29 +11,13 @@ use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-// Whatever links librdkafka needs what stands in for its function: see build.rs.
-use eventlog_kafka as _;
-
 const VALUE: [u8; 250] = [b'x'; 250];
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 type Client = ThreadedProducer<DefaultProducerContext>;
 
-fn main() -> Result<()> {
-    let servers = std::env::var("KAFKA_BOOTSTRAP_SERVERS")
-        .context("KAFKA_BOOTSTRAP_SERVERS says where the broker is")?;
-    let partitions = match std::env::var("PARTITIONS") {
-        Ok(partitions) => partitions.parse().context("PARTITIONS is a number")?,
-        Err(_) => 6,
-    };
-    let raw = Raw::new(&servers, partitions)?;
-    for (written_to, batch, count) in [(1, 1, 300), (partitions, 1, 300), (partitions, 100, 60)] {
-        raw.measure(written_to, batch, count)?;
-    }
-    Ok(())
-}
-
-struct Raw {
+/// Clients of a broker, and two topics of their own.
+pub(super) struct Raw {
     input: String,
     output: String,
     partitions: i32,
@@ -58,7 +36,7 @@ fn config(servers: &str, properties: &[(&str, &str)]) -> ClientConfig {
 }
 
 impl Raw {
-    fn new(servers: &str, partitions: i32) -> Result<Self> {
+    pub(super) fn new(servers: &str, partitions: i32) -> Result<Self> {
         let run = uuid::Uuid::now_v7();
         let (input, output) = (format!("raw-in-{run}"), format!("raw-out-{run}"));
         let admin: AdminClient<DefaultClientContext> = config(servers, &[]).create()?;
@@ -96,8 +74,9 @@ impl Raw {
         Ok(Raw { input, output, partitions, requests, consumer, pair })
     }
 
-    /// Transactions of `batch` records, each written once, over so many partitions.
-    fn measure(&self, written_to: i32, batch: usize, count: usize) -> Result<()> {
+    /// Prints what comes of `count` transactions of `batch` records, each written once, over so many
+    /// partitions.
+    pub(super) fn measure(&self, written_to: i32, batch: usize, count: usize) -> Result<()> {
         let mut times = Vec::with_capacity(count);
         let mut all = Duration::ZERO;
         for number in 0..count {
