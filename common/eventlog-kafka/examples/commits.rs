@@ -157,7 +157,7 @@ impl Bench {
             let restored = self.session.restore(of, from)?;
             (from, changes) = (restored.position, changes + restored.changes.len());
             let write = StoreWrite { partition: of, changes: restored.changes, position: from };
-            self.session.store(write)?;
+            self.session.store(vec![write])?;
         }
         println!("restored {changes} changes of {VALUE_BYTES} bytes: {:.0?}", began.elapsed());
         Ok(())

@@ -277,9 +277,12 @@ impl Session for KafkaSession {
         self.changelog.read(partition, from, &mut self.marks)
     }
 
-    fn store(&mut self, write: StoreWrite) -> Result<(), LogError> {
-        let mark = self.marks.remove(&write.partition);
-        self.store.write(&write, mark.as_ref())
+    fn store(&mut self, writes: Vec<StoreWrite>) -> Result<(), LogError> {
+        self.store.write(&writes, &self.marks)?;
+        for write in &writes {
+            self.marks.remove(&write.partition);
+        }
+        Ok(())
     }
 
     fn wipe(&mut self, partition: Partition) -> Result<(), LogError> {

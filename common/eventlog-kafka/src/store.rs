@@ -18,7 +18,7 @@ use streams::{KeyRange, Offset, Partition, StateError, StoreChange, StoreName, S
 
 use crate::clock::unix_ms;
 use crate::error::Error;
-use crate::marks::Mark;
+use crate::marks::{FreshMarks, Mark};
 
 /// Entries by partition, store and key, in one piece.
 const ENTRIES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("entries");
@@ -133,17 +133,18 @@ impl Store {
         read().map_err(|error| self.failed(error))
     }
 
-    /// Writes changes, the position that they lead to, and the mark where there is a new one.
+    /// Writes the changes of some partitions, the positions that they lead to, and the marks of
+    /// those that have a new one.
     pub(crate) fn write(
         &mut self,
-        write: &StoreWrite,
-        mark: Option<&Mark>,
+        writes: &[StoreWrite],
+        marks: &FreshMarks,
     ) -> Result<(), LogError> {
-        self.try_write(write, mark).map_err(|error| self.failed(error))
+        self.try_write(writes, marks).map_err(|error| self.failed(error))
     }
 
-    fn try_write(&mut self, write: &StoreWrite, mark: Option<&Mark>) -> Result<(), redb::Error> {
-        let bytes: usize = write.changes.iter().map(size_bytes).sum();
+    fn try_write(&mut self, writes: &[StoreWrite], marks: &FreshMarks) -> Result<(), redb::Error> {
+        let bytes: usize = writes.iter().flat_map(|write| &write.changes).map(size_bytes).sum();
         self.unsynced_bytes += bytes;
         self.unsynced_writes += 1;
         let is_due = self.unsynced_bytes >= UNSYNCED_BYTES_MAX
@@ -154,21 +155,8 @@ impl Store {
         } else {
             transaction.set_durability(Durability::None)?;
         }
-        let partition = write.partition.0;
-        {
-            let mut entries = transaction.open_table(ENTRIES)?;
-            for change in &write.changes {
-                let key = entry_key(write.partition, change.store, &change.key);
-                match &change.value {
-                    Some(value) => entries.insert(key.as_slice(), value.as_ref())?,
-                    None => entries.remove(key.as_slice())?,
-                };
-            }
-            let checkpoint = (write.position.0, unix_ms());
-            transaction.open_table(CHECKPOINTS)?.insert(partition, checkpoint)?;
-            if let Some(Mark { offset, text }) = mark {
-                transaction.open_table(MARKS)?.insert(partition, (offset.0, text.as_ref()))?;
-            }
+        for write in writes {
+            put(&transaction, write, marks.get(&write.partition))?;
         }
         transaction.commit()?;
         if is_due {
@@ -251,6 +239,27 @@ impl Drop for Store {
     }
 }
 
+fn put(
+    transaction: &WriteTransaction,
+    write: &StoreWrite,
+    mark: Option<&Mark>,
+) -> Result<(), redb::Error> {
+    let mut entries = transaction.open_table(ENTRIES)?;
+    for change in &write.changes {
+        let key = entry_key(write.partition, change.store, &change.key);
+        match &change.value {
+            Some(value) => entries.insert(key.as_slice(), value.as_ref())?,
+            None => entries.remove(key.as_slice())?,
+        };
+    }
+    let (partition, checkpoint) = (write.partition.0, (write.position.0, unix_ms()));
+    transaction.open_table(CHECKPOINTS)?.insert(partition, checkpoint)?;
+    if let Some(Mark { offset, text }) = mark {
+        transaction.open_table(MARKS)?.insert(partition, (offset.0, text.as_ref()))?;
+    }
+    Ok(())
+}
+
 /// Puts this write on disk, and what came before it. The store then opens within milliseconds,
 /// whatever happens to the process.
 fn sync(transaction: &mut WriteTransaction) {
@@ -310,11 +319,12 @@ mod tests {
         let path = directory.path().join("store.redb");
         let mark = Mark { offset: Offset(2), text: Bytes::from_static(b"mark") };
         let mut store = Store::open(&path, "cluster").unwrap();
-        store
-            .write(&write(TASK, vec![put("hat", "1"), put("socks", "1")], 3), Some(&mark))
-            .unwrap();
+        let marks = FreshMarks::from([(TASK, mark.clone())]);
+        let first = write(TASK, vec![put("hat", "1"), put("socks", "1")], 3);
+        store.write(&[first], &marks).unwrap();
         let removed = StoreChange { value: None, ..put("socks", "") };
-        store.write(&write(TASK, vec![put("hat", "2"), removed], 5), None).unwrap();
+        let second = write(TASK, vec![put("hat", "2"), removed], 5);
+        store.write(&[second], &FreshMarks::new()).unwrap();
         drop(store);
 
         let store = Store::open(&path, "cluster").unwrap();
@@ -331,7 +341,7 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("store.redb");
         let mut store = Store::open(&path, "cluster").unwrap();
-        store.write(&write(TASK, vec![put("hat", "1")], 3), None).unwrap();
+        store.write(&[write(TASK, vec![put("hat", "1")], 3)], &FreshMarks::new()).unwrap();
         drop(store);
 
         let store = Store::open(&path, "other cluster").unwrap();
@@ -349,10 +359,11 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let mut store = Store::open(&directory.path().join("store.redb"), "cluster").unwrap();
         let other = StoreChange { store: StoreName::new("stocks"), ..put("a", "1") };
-        for partition in [Partition(0), TASK, Partition(2)] {
+        let writes = [Partition(0), TASK, Partition(2)].map(|partition| {
             let changes = vec![put("a", "1"), put("b", "1"), put("c", "1"), other.clone()];
-            store.write(&write(partition, changes, 4), None).unwrap();
-        }
+            write(partition, changes, 4)
+        });
+        store.write(&writes, &FreshMarks::new()).unwrap();
         assert_eq!(keys(&store, TASK, &KeyRange::all(), 9), ["a", "b", "c"]);
         assert_eq!(keys(&store, TASK, &KeyRange::all(), 2), ["a", "b"]);
         assert_eq!(keys(&store, TASK, &KeyRange::prefix(b"b"), 9), ["b"]);

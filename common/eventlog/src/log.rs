@@ -126,12 +126,12 @@ pub trait Session: StateReader + Send {
     /// [`Error`] where the log cannot be reached or the position is out of range.
     fn restore(&mut self, partition: Partition, from: Offset) -> Result<Restored, Error>;
 
-    /// Writes to the local store of a task in one atomic write. Never called where the state lives
-    /// in the log.
+    /// Writes to the local stores of tasks, all in one atomic write. Never called where the state
+    /// lives in the log.
     ///
     /// # Errors
-    /// [`Error`] where it cannot be written.
-    fn store(&mut self, write: StoreWrite) -> Result<(), Error>;
+    /// [`Error`] where they cannot be written: nothing was.
+    fn store(&mut self, writes: Vec<StoreWrite>) -> Result<(), Error>;
 
     /// Empties the local store of a task. Never called where the state lives in the log.
     ///

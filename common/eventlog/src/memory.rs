@@ -185,7 +185,7 @@ impl Session for MemorySession {
         Ok(Restored { changes: Vec::new(), position: from })
     }
 
-    fn store(&mut self, _: StoreWrite) -> Result<(), Error> {
+    fn store(&mut self, _: Vec<StoreWrite>) -> Result<(), Error> {
         Ok(())
     }
 

@@ -22,8 +22,8 @@ pub enum Step {
         /// Where to begin.
         from: Offset,
     },
-    /// Write to the task's local store, in one atomic write.
-    WriteStore(StoreWrite),
+    /// Write to the local stores of these tasks, in one atomic write.
+    WriteStores(Vec<StoreWrite>),
     /// Empty the task's local store.
     WipeStore(Partition),
     /// Read committed records.
@@ -40,7 +40,7 @@ pub enum Step {
 /// What became of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepResult {
-    /// `Open`, `WriteStore`, `WipeStore`, `Continue` or `Wait` is done.
+    /// `Open`, `WriteStores`, `WipeStore`, `Continue` or `Wait` is done.
     Done,
     /// Of `LoadPositions`, in the order asked for.
     Positions(Vec<TaskPositions>),

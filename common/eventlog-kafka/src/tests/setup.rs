@@ -112,7 +112,7 @@ impl Setup {
             panic!("not committed: {outcome:?}");
         };
         let position = changelog_ends[0].1;
-        session.store(StoreWrite { partition: TASK, changes, position }).unwrap();
+        session.store(vec![StoreWrite { partition: TASK, changes, position }]).unwrap();
         position
     }
 
@@ -126,7 +126,7 @@ impl Setup {
             let restored = session.restore(TASK, from).unwrap();
             (from, count) = (restored.position, count + restored.changes.len());
             let write = StoreWrite { partition: TASK, changes: restored.changes, position: from };
-            session.store(write).unwrap();
+            session.store(vec![write]).unwrap();
         }
         count
     }

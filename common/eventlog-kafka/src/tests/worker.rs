@@ -146,7 +146,7 @@ impl Running {
             Step::ReadChangelog { partition, from } => {
                 session.restore(partition, from).map(StepResult::Changelog)
             }
-            Step::WriteStore(write) => session.store(write).map(|()| StepResult::Done),
+            Step::WriteStores(writes) => session.store(writes).map(|()| StepResult::Done),
             Step::WipeStore(of) => session.wipe(of).map(|()| StepResult::Done),
             Step::Fetch(from) => session.fetch(&from, 100).map(StepResult::Fetched),
             Step::Commit(batch) => Ok(StepResult::Committed(session.commit(batch))),

@@ -246,7 +246,7 @@ impl<S: Session> Joined<S> {
             }
             from = restored.position;
             let write = StoreWrite { partition, changes: restored.changes, position: from };
-            session.store(write).expect("the local store takes it");
+            session.store(vec![write]).expect("the local store takes it");
             None
         });
     }

@@ -172,7 +172,7 @@ impl Session for EmbeddedSession {
         Ok(Restored { changes: Vec::new(), position: from })
     }
 
-    fn store(&mut self, _: StoreWrite) -> Result<(), Error> {
+    fn store(&mut self, _: Vec<StoreWrite>) -> Result<(), Error> {
         Ok(())
     }
 

@@ -234,8 +234,8 @@ impl Session for FaultySession {
         self.session.restore(partition, from)
     }
 
-    fn store(&mut self, write: StoreWrite) -> Result<(), Error> {
-        self.session.store(write)
+    fn store(&mut self, writes: Vec<StoreWrite>) -> Result<(), Error> {
+        self.session.store(writes)
     }
 
     fn wipe(&mut self, partition: Partition) -> Result<(), Error> {

@@ -256,7 +256,7 @@ impl<S: Session> WorkerLoop<S> {
             Step::ReadChangelog { partition, from } => {
                 session.restore(partition, from).map(StepResult::Changelog)
             }
-            Step::WriteStore(write) => session.store(write).map(|()| StepResult::Done),
+            Step::WriteStores(writes) => session.store(writes).map(|()| StepResult::Done),
             Step::WipeStore(partition) => session.wipe(partition).map(|()| StepResult::Done),
             Step::Fetch(from) => session.fetch(&from, FETCH_RECORDS_MAX).map(|fetched| {
                 self.flow.read(fetched.records.iter().map(|record| record.source.topic));

@@ -260,7 +260,7 @@ impl SimulatedLog for EmbeddedLog {
                 StepResult::Changelog(Restored { changes: Vec::new(), position: *from })
             }
             Step::Open
-            | Step::WriteStore(_)
+            | Step::WriteStores(_)
             | Step::WipeStore(_)
             | Step::Continue
             | Step::Wait(_) => StepResult::Done,

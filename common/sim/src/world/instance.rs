@@ -260,9 +260,12 @@ fn brief(step: &Step) -> String {
             });
             format!("Commit [{}]", tasks.collect::<Vec<_>>().join("; "))
         }
-        Step::WriteStore(write) => {
-            let (partition, changes) = (write.partition, write.changes.len());
-            format!("WriteStore {partition}: {changes} changes, up to {}", write.position)
+        Step::WriteStores(writes) => {
+            let writes = writes.iter().map(|write| {
+                let (partition, changes) = (write.partition, write.changes.len());
+                format!("{partition}: {changes} changes, up to {}", write.position)
+            });
+            format!("WriteStores [{}]", writes.collect::<Vec<_>>().join("; "))
         }
         step => format!("{step:?}"),
     }

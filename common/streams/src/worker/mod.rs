@@ -4,7 +4,7 @@
 //! The life of a task, with the steps on the way:
 //!
 //! ```text
-//!  assigned --LoadPositions--> [state beside the log: LookUpEnds, ReadChangelog and WriteStore
+//!  assigned --LoadPositions--> [state beside the log: LookUpEnds, ReadChangelog and WriteStores
 //!     ^                         until the changelog's end is reached] --> running
 //!     |                                                                     |
 //!     +---- a commit without a sure answer: Open, then from the start ------+
@@ -88,7 +88,7 @@ enum Outstanding {
     LoadPositions(Vec<Partition>),
     LookUp(LookUp),
     ReadChangelog(Partition),
-    WriteStore(Partition),
+    WriteStores(Vec<Partition>),
     WipeStore(Partition),
     Fetch(Vec<(TopicPartition, Offset)>),
     Commit(Vec<(Partition, Vec<StoreChange>)>),
@@ -342,9 +342,11 @@ impl Worker {
         if !self.opened && !self.slots.is_empty() {
             return Ok(Some(self.say(Outstanding::Open, Step::Open)));
         }
-        if let Some(write) = self.writes.front().cloned() {
-            let outstanding = Outstanding::WriteStore(write.partition);
-            return Ok(Some(self.say(outstanding, Step::WriteStore(write))));
+        if !self.writes.is_empty() {
+            let writes: Vec<StoreWrite> = self.writes.iter().cloned().collect();
+            let outstanding =
+                Outstanding::WriteStores(writes.iter().map(|write| write.partition).collect());
+            return Ok(Some(self.say(outstanding, Step::WriteStores(writes))));
         }
         self.finish_restoring(state)?;
         if let Some(step) = self.load_positions_step() {
@@ -422,8 +424,8 @@ impl Worker {
             (Outstanding::ReadChangelog(partition), StepResult::OutOfRange { .. }) => {
                 self.changelog_out_of_range(partition);
             }
-            (Outstanding::WriteStore(partition), StepResult::Done) => {
-                self.store_written(partition);
+            (Outstanding::WriteStores(partitions), StepResult::Done) => {
+                partitions.into_iter().for_each(|partition| self.store_written(partition));
             }
             (Outstanding::WipeStore(partition), StepResult::Done) => self.store_wiped(partition),
             (Outstanding::Fetch(from), StepResult::Fetched(fetched)) => {

@@ -112,7 +112,7 @@ fn a_worker_says_how_much_of_a_changelog_is_left_and_then_how_far_its_task_has_c
         let (changes, position) = (Vec::new(), Offset(position));
         script.answer(StepResult::Changelog(Restored { changes, position }));
         assert_eq!(script.health().restoring, left);
-        assert!(matches!(script.step(), Step::WriteStore(_)));
+        assert!(matches!(script.step(), Step::WriteStores(_)));
         script.answer(StepResult::Done);
     }
     assert_eq!(script.health().positions, []);
@@ -135,8 +135,8 @@ fn restore(script: &mut Script, group: u64, changelog_offset: u64) -> Result<Ste
     assert!(matches!(script.step(), Step::ReadChangelog { .. }));
     let changes = vec![offsets_change(changelog_offset)];
     script.answer(StepResult::Changelog(Restored { changes, position: Offset(1) }));
-    let Step::WriteStore(write) = script.step() else { panic!("what was read is written") };
-    script.write(&write);
+    let Step::WriteStores(writes) = script.step() else { panic!("what was read is written") };
+    writes.iter().for_each(|write| script.write(write));
     script.answer(StepResult::Done);
     script.try_next_but_fetch()
 }

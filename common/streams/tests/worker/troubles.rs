@@ -292,10 +292,11 @@ fn commits_beside_changelog(script: &mut Script, commit: Step) {
     let (position, changelog_ends) = (CommitPosition(1), vec![(PARTITION, Offset(4))]);
     let outcome = CommitOutcome::Committed { position, changelog_ends };
     script.answer(StepResult::Committed(outcome));
-    let Step::WriteStore(write) = script.step() else { panic!("the commit is written") };
-    assert_eq!(write.position, Offset(4));
+    let Step::WriteStores(writes) = script.step() else { panic!("the commit is written") };
+    let positions = writes.iter().map(|write| (write.partition, write.position));
+    assert_eq!(positions.collect::<Vec<_>>(), [(PARTITION, Offset(4))]);
     assert_eq!(script.worker.take_answers(), []);
-    script.write(&write);
+    writes.iter().for_each(|write| script.write(write));
     script.answer(StepResult::Done);
 }
 
@@ -364,8 +365,8 @@ fn offsets_that_the_group_has_lost_are_committed_again() {
     assert!(matches!(script.step(), Step::ReadChangelog { .. }));
     let changes = vec![offsets_change(7)];
     script.answer(StepResult::Changelog(Restored { changes, position: Offset(1) }));
-    let Step::WriteStore(write) = script.step() else { panic!("what was read is written") };
-    script.write(&write);
+    let Step::WriteStores(writes) = script.step() else { panic!("what was read is written") };
+    writes.iter().for_each(|write| script.write(write));
     script.answer(StepResult::Done);
     let Step::Commit(batch) = script.next_but_fetch() else { panic!("they are committed") };
     assert_eq!(batch.tasks[0].offsets, [(VISITS.name(), Offset(7))]);

@@ -474,8 +474,8 @@ impl Session for SimulatedSession {
         }))
     }
 
-    fn store(&mut self, write: StoreWrite) -> Result<(), Error> {
-        self.done(&Step::WriteStore(write))
+    fn store(&mut self, writes: Vec<StoreWrite>) -> Result<(), Error> {
+        self.done(&Step::WriteStores(writes))
     }
 
     fn wipe(&mut self, partition: Partition) -> Result<(), Error> {

@@ -313,8 +313,9 @@ impl SimulatedLog for KafkaLog {
             Step::ReadChangelog { partition, from } => {
                 self.read_changelog(session, *partition, *from)
             }
-            Step::WriteStore(write) => {
-                self.disks.entry(self.sessions[&session].place).or_default().write(write);
+            Step::WriteStores(writes) => {
+                let disk = self.disks.entry(self.sessions[&session].place).or_default();
+                writes.iter().for_each(|write| disk.write(write));
                 StepResult::Done
             }
             Step::WipeStore(partition) => {
