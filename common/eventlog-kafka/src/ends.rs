@@ -4,23 +4,33 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use streams::{Offset, TopicPartition};
 
 use crate::error::{Error, unreachable};
 use crate::records::{answered, list};
 use crate::settings::Settings;
 
-/// Looks up where partitions begin and end. Clients may share one.
+/// Looks up where partitions begin and end. Clients may share one. It reads nothing itself: on the
+/// connection of one who does, a look-up waits behind the request that waits for records.
 pub(crate) struct Ends {
     client: BaseConsumer,
+    /// Sees ends as one who reads committed records.
+    committed: BaseConsumer,
     timeout: Duration,
 }
 
 impl Ends {
     pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
         let client = settings.ends().create().map_err(Error::client)?;
-        Ok(Ends { client, timeout: settings.request_timeout })
+        let committed = settings.committed_ends().create().map_err(Error::client)?;
+        Ok(Ends { client, committed, timeout: settings.request_timeout })
+    }
+
+    /// One past the last record of each that can be read as committed: where a transaction is open,
+    /// its first record.
+    pub(crate) fn readable(&self, of: &[TopicPartition]) -> Result<Vec<Offset>, eventlog::Error> {
+        ends_of(&self.committed, of, rdkafka::Offset::End, self.timeout)
     }
 
     /// One past the last record of each, whether committed or not: the high watermark.
@@ -64,8 +74,8 @@ impl Ends {
 /// Where partitions begin or end, as this client sees it. Both logical offsets are what the broker
 /// takes for the times of the last and of the first record, so one request answers for all
 /// partitions of a broker.
-pub(crate) fn ends_of(
-    client: &BaseConsumer,
+pub(crate) fn ends_of<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
     of: &[TopicPartition],
     which: rdkafka::Offset,
     timeout: Duration,

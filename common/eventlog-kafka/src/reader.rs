@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use eventlog::{Error as LogError, Waker};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, DefaultConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::{ClientConfig, TopicPartitionList};
+use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
 use streams::{ConsumedRecord, Fetched, Offset, TopicName, TopicPartition};
 
 use crate::clock::Deadline;
@@ -31,13 +33,42 @@ const LOOK_UP_TIME_MAX: Duration = Duration::from_millis(500);
 pub(crate) struct Reader {
     config: ClientConfig,
     wake: Waker,
-    client: BaseConsumer,
+    client: Client,
     ends: Arc<Ends>,
     watch: Watch,
     places: BTreeMap<TopicPartition, Place>,
     topics: BTreeMap<&'static str, TopicName>,
     timeout: Duration,
 }
+
+type Client = BaseConsumer<Remarks>;
+
+/// Counts what a client says beside records: its words for the log and its statistics. They come
+/// through the same queue, and a poll that finds one gives nothing, as a poll of an empty queue.
+#[derive(Default)]
+struct Remarks {
+    count: AtomicU64,
+}
+
+impl Remarks {
+    fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+impl ClientContext for Remarks {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        DefaultConsumerContext.log(level, facility, message);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        DefaultConsumerContext.stats_raw(statistics);
+    }
+}
+
+impl ConsumerContext for Remarks {}
 
 /// How far a partition is read.
 #[derive(Debug)]
@@ -198,27 +229,23 @@ impl Reader {
     }
 
     /// Takes what the client has, and waits a little where it has nothing. Says whether that was
-    /// all.
+    /// all: only a queue that was empty wakes anybody when something comes.
     fn poll(&mut self, records_max: usize, wait: Duration) -> Result<bool, LogError> {
         let mut timeout = wait.min(LOOK);
-        let mut is_empty = false;
         let mut polled = 0;
         while polled < records_max {
-            let message = match self.client.poll(timeout) {
-                // The first time it may be an event that the client has dealt with itself.
-                None if is_empty => return Ok(true),
-                None => {
-                    is_empty = true;
-                    timeout = Duration::ZERO;
-                    continue;
-                }
+            let remarks = self.client.context().count();
+            let polled_now = self.client.poll(timeout);
+            timeout = Duration::ZERO;
+            let message = match polled_now {
+                None if self.client.context().count() == remarks => return Ok(true),
+                None => continue,
                 Some(Ok(message)) => message,
                 Some(Err(error)) => {
                     self.judge(&error)?;
                     continue;
                 }
             };
-            (timeout, is_empty) = (Duration::ZERO, false);
             polled += 1;
             let topic = self.topics.get(message.topic()).copied();
             let record = topic.and_then(|topic| consumed(topic, &message));
@@ -273,9 +300,7 @@ impl Reader {
         let read = self.places.iter().filter(is_read).map(|(of, place)| (*of, place.read));
         let (of, positions): (Vec<_>, Vec<_>) = read.unzip();
         // Up to an open transaction: what comes behind it is read by nobody.
-        let Ok(ends) = ends_of(&self.client, &of, rdkafka::Offset::End, LOOK_UP_TIME_MAX) else {
-            return Ok(());
-        };
+        let Ok(ends) = self.ends.readable(&of) else { return Ok(()) };
         let read = of.into_iter().zip(positions.into_iter().zip(ends)).collect();
         if let Some((of, position)) = self.watch.look(read) {
             tracing::warn!(%of, %position, "the reader starts over: it does not get on");
@@ -340,8 +365,8 @@ impl Reader {
     }
 }
 
-fn client(config: &ClientConfig, wake: &Waker) -> Result<BaseConsumer, KafkaError> {
-    let mut client: BaseConsumer = config.create()?;
+fn client(config: &ClientConfig, wake: &Waker) -> Result<Client, KafkaError> {
+    let mut client: Client = config.create_with_context(Remarks::default())?;
     let wake = Arc::clone(wake);
     client.set_nonempty_callback(move || wake());
     Ok(client)
@@ -363,6 +388,25 @@ mod tests {
 
     use super::*;
     use crate::tests::setup::{Setup, WITHIN};
+
+    #[test]
+    fn what_a_client_says_does_not_hide_what_comes_behind_it() {
+        let Some(setup) = Setup::find() else { return };
+        let log = setup.connect();
+        let of = TopicPartition::new(setup.requests, Partition(0));
+        let settings = setup.settings();
+        let mut config = settings.reader("reading");
+        config.set("debug", "broker");
+        let ends = Arc::clone(&log.shared.ends);
+        let mut reader = Reader::new(&settings, config, ends, Arc::new(|| ())).unwrap();
+        // Whatever the answer, by then it has said a lot.
+        let _ = ends_of(&reader.client, &[of], rdkafka::Offset::End, WITHIN);
+
+        assert!(reader.poll(1, Duration::ZERO).unwrap());
+
+        let said = reader.client.context().count();
+        assert!(said > 2, "{said}");
+    }
 
     #[test]
     fn a_partition_that_the_client_does_not_read_is_noticed_and_read_again() {

@@ -168,6 +168,13 @@ impl Settings {
         config
     }
 
+    /// A client that sees ends as one who reads committed records.
+    pub(crate) fn committed_ends(&self) -> ClientConfig {
+        let mut config = self.client();
+        config.set("isolation.level", "read_committed");
+        config
+    }
+
     /// A producer of transactions. Without the short back-off each transaction waits 100 ms for
     /// the end of the one before.
     pub(crate) fn transactions(&self, id: &str) -> ClientConfig {

@@ -58,6 +58,8 @@ pub(crate) struct Faults {
     pub(crate) ends_fail: bool,
     /// It aborts every commit.
     pub(crate) commits_abort: bool,
+    /// It rings for nothing that comes.
+    pub(crate) silent: bool,
     /// Nothing becomes durable: these wait for it.
     pub(crate) not_durable: Option<Vec<OnDurable>>,
 }
@@ -165,7 +167,13 @@ impl Log for FaultyLog {
     type Session = FaultySession;
 
     fn join(&self, membership: Membership, waker: Waker) -> Result<FaultySession, Error> {
-        let session = self.log.join(membership, waker)?;
+        let faults = Arc::clone(&self.faults);
+        let ring = move || {
+            if !lock(&faults).silent {
+                waker();
+            }
+        };
+        let session = self.log.join(membership, Arc::new(ring))?;
         Ok(FaultySession { session, faults: Arc::clone(&self.faults) })
     }
 }

@@ -22,8 +22,8 @@ use crate::service::ServiceHandle;
 pub(crate) use address::{Command, TablePage, WorkerAddress};
 use worker_loop::{Turn, WorkerLoop};
 
-/// How long an idle thread sleeps at most before it looks around.
-const IDLE_MAX: Duration = Duration::from_secs(1);
+/// How long an idle worker waits at most before it looks around, in milliseconds.
+const IDLE_MS_MAX: u64 = 1_000;
 
 /// Why the system stopped by itself.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -122,7 +122,7 @@ impl Driver {
 /// Gives each worker its turn until told to stop; sleeps when none has anything to do.
 fn run<S: Session>(mut loops: Vec<WorkerLoop<S>>, stop: &AtomicBool) -> Result<(), Error> {
     while !stop.load(Ordering::Acquire) {
-        let mut idle = Some(IDLE_MAX);
+        let mut idle = Some(Duration::from_millis(IDLE_MS_MAX));
         for worker in &mut loops {
             let turn = worker.turn().map_err(|error| worker.stopped_by(error))?;
             idle = match (idle, turn) {

@@ -14,7 +14,7 @@ use traces::{Deed, Traces};
 
 use super::fixtures::{COUNT, FaultyLog, FaultySession, TITLES, VISITS, counter};
 use super::worker_loop::{Turn, WorkerLoop};
-use super::{Command, TablePage, start};
+use super::{Command, IDLE_MS_MAX, TablePage, start};
 use crate::clock;
 use crate::commits::Observer;
 use crate::flow::Flow;
@@ -134,6 +134,21 @@ fn a_record_is_taken_between_whatever_two_turns_it_comes() {
         }
 
         assert_eq!(answer.try_recv(), Ok(found("1")), "after {turns_before} turns");
+    }
+}
+
+#[test]
+fn a_record_that_nobody_rings_for_is_taken_when_the_worker_looks_around() {
+    let mut fixture = Fixture::settled();
+    fixture.log.faults().silent = true;
+    fixture.log.write(VISITS.name(), "ada", "7");
+    let is_taken = |fixture: &Fixture| fixture.counted().iter().any(|(name, ..)| *name == READ);
+    assert!(!is_taken(&fixture));
+
+    let late = clock::now() + 10 * IDLE_MS_MAX;
+    while !is_taken(&fixture) {
+        assert!(clock::now() < late);
+        let _ = fixture.worker.turn().unwrap();
     }
 }
 

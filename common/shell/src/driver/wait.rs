@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use streams::Timestamp;
 
-use super::IDLE_MAX;
+use super::IDLE_MS_MAX;
 
-/// A wait until a time.
+/// A wait until a time, or until an idle thread looks around: what nobody rings for is found late,
+/// not never.
 #[derive(Clone, Copy)]
 pub(super) struct Wait {
-    /// Then it is over; `None` where nothing but the bell ends it.
+    /// Then it is over at the latest, where there is such a time.
     pub(super) until: Option<Timestamp>,
     /// When it began. A clock that shows an earlier time was set back, and `until` means nothing
     /// any more.
@@ -23,13 +24,17 @@ impl Wait {
     }
 
     pub(super) fn is_over(self, now: Timestamp) -> bool {
-        now < self.since || self.until.is_some_and(|until| until <= now)
+        now < self.since || self.end() <= now
     }
 
-    /// How long it may sleep before it looks around.
+    /// How much of it is left.
     pub(super) fn rest(self, now: Timestamp) -> Duration {
-        let until = self.until.map(|until| Duration::from_millis(until.millis_since(now)));
-        until.unwrap_or(IDLE_MAX).min(IDLE_MAX)
+        Duration::from_millis(self.end().millis_since(now))
+    }
+
+    fn end(self) -> Timestamp {
+        let look = self.since + IDLE_MS_MAX;
+        self.until.map_or(look, |until| until.min(look))
     }
 }
 
@@ -48,10 +53,13 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_without_a_time_is_for_the_bell_alone() {
-        let wait = Wait { until: None, since: BEGAN_AT };
-        assert!(!wait.is_over(BEGAN_AT + 1_000_000));
-        assert_eq!(wait.rest(BEGAN_AT + 1_000_000), IDLE_MAX);
+    fn a_wait_without_a_time_or_with_a_late_one_is_over_when_it_is_time_to_look_around() {
+        for until in [None, Some(BEGAN_AT + 2 * IDLE_MS_MAX)] {
+            let wait = Wait { until, since: BEGAN_AT };
+            assert!(!wait.is_over(BEGAN_AT + IDLE_MS_MAX - 1));
+            assert_eq!(wait.rest(BEGAN_AT + IDLE_MS_MAX - 1), Duration::from_millis(1));
+            assert!(wait.is_over(BEGAN_AT + IDLE_MS_MAX));
+        }
     }
 
     #[test]

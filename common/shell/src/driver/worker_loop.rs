@@ -14,10 +14,10 @@ use streams::{
 use tokio::sync::oneshot;
 use traces::span::processed;
 
+use super::Error;
 use super::address::{Command, TablePage, WorkerAddress};
 use super::asked::Asked;
 use super::wait::Wait;
-use super::{Error, IDLE_MAX};
 use crate::clock;
 use crate::commits::Committing;
 use crate::flow::Flow;
@@ -156,8 +156,9 @@ impl<S: Session> WorkerLoop<S> {
     }
 
     fn idle(&self, wait: Wait, now: Timestamp) -> Turn {
-        let rest = self.assignment_retry.map_or(IDLE_MAX, |retry| retry.rest(now));
-        Turn::Idle(rest.min(wait.rest(now)))
+        let waits = [Some(wait), self.assignment_retry];
+        let rests = waits.into_iter().flatten().map(|wait| wait.rest(now));
+        Turn::Idle(rests.min().unwrap_or_default())
     }
 
     fn take_assignment(&mut self, now: Timestamp) {
