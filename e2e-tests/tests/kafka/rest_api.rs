@@ -25,7 +25,9 @@ async fn the_rest_api_keeps_its_promises_through_any_instance() {
 
     let [said, faults] =
         [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-    assert!(output.status.success(), "{said}{faults}");
+    if !output.status.success() {
+        panic!("{said}{faults}{}", stage.condition().await);
+    }
     assert!(said.matches(" ... ok").count() >= SCENARIOS_MIN, "{said}");
     stage.finish(crowd).await;
 }

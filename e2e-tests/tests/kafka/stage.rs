@@ -85,6 +85,28 @@ impl Stage {
         format!("{}order-{number}", self.prefix)
     }
 
+    /// How far every instance has come, and where transactions hold readers back: what tells why
+    /// something stands still.
+    pub(crate) async fn condition(&self) -> String {
+        let open = tokio::task::block_in_place(|| self.broker.undecided());
+        let mut condition = format!("open transactions: {open:?}\n");
+        let routes = self.cluster.routes();
+        for service in Service::ALL {
+            for target in routes.instances(service) {
+                condition.push_str(&format!("{} at {}\n", service.program(), target.url()));
+                for path in ["/readyz", "/metrics"] {
+                    let answer = ask(target, Method::GET, path, &Value::Null).await;
+                    let body = answer.map(|answer| answer.body).unwrap_or_default();
+                    let lines = String::from_utf8_lossy(&body);
+                    for line in lines.lines().filter(|line| !line.contains("http_")) {
+                        condition.push_str(&format!("  {line}\n"));
+                    }
+                }
+            }
+        }
+        condition
+    }
+
     /// Lets the crowd go, ends all instances in an orderly way, and holds the invariants over what
     /// a reader of committed records finds on the log.
     ///
