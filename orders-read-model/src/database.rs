@@ -28,9 +28,9 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
 /// the file, never a part of one: their events are on the log and are projected again.
 const SQLITE_SETTINGS: &str =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000";
-/// The projection writes all over its indexes: with 64 MiB of them in memory, and fewer copies from
+/// The projection writes all over its indexes: with 32 MiB of them in memory, and fewer copies from
 /// the write-ahead log into the file, it keeps its pace over millions of orders.
-const SQLITE_WRITER_SETTINGS: &str = "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000";
+const SQLITE_WRITER_SETTINGS: &str = "PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 8000";
 
 /// Where the read model is kept.
 #[derive(Clone)]
@@ -82,12 +82,7 @@ impl Database {
         if is_sqlite(&connection) {
             sqlx::raw_sql(SQLITE_WRITER_SETTINGS).execute(&mut connection).await?;
         }
-        let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
-            let kind = MigrationType::Simple;
-            Migration::new(version, name.into(), kind, sql.into_sql_str(), false)
-        };
-        let migrations = MIGRATIONS.into_iter().map(migration).collect();
-        Migrator::with_migrations(migrations).run(&mut connection).await?;
+        migrator(MIGRATIONS.len()).run(&mut connection).await?;
         Ok(connection)
     }
 
@@ -99,6 +94,15 @@ impl Database {
             .after_connect(|connection, _| Box::pin(set_up(connection)))
             .connect_lazy_with(self.options.clone())
     }
+}
+
+/// The first so many migrations.
+pub(crate) fn migrator(count: usize) -> Migrator {
+    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
+        let kind = MigrationType::Simple;
+        Migration::new(version, name.into(), kind, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.into_iter().take(count).map(migration).collect())
 }
 
 /// Whether it is SQLite that is at the other end, and not PostgreSQL.

@@ -74,8 +74,8 @@ impl Raw {
         Ok(Raw { input, output, partitions, requests, consumer, pair })
     }
 
-    /// Prints what comes of `count` transactions of `batch` records, each written once, over so many
-    /// partitions.
+    /// Prints what comes of `count` transactions of `batch` records, each written once, over so
+    /// many partitions.
     pub(super) fn measure(&self, written_to: i32, batch: usize, count: usize) -> Result<()> {
         let mut times = Vec::with_capacity(count);
         let mut all = Duration::ZERO;

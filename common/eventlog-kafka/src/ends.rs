@@ -1,40 +1,51 @@
-//! Where partitions begin and end, as one who reads uncommitted records sees it.
+//! Where partitions begin and end, as one who reads uncommitted records sees it, and where what can
+//! be read as committed ends.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use streams::{Offset, TopicPartition};
 
 use crate::error::{Error, unreachable};
 use crate::records::{answered, list};
+use crate::remarks::{Remarks, pass_on};
 use crate::settings::Settings;
 
-/// Looks up where partitions begin and end. Clients may share one. It reads nothing itself: on the
+/// Looks up where partitions begin and end. Clients may share one. Its own read nothing: on the
 /// connection of one who does, a look-up waits behind the request that waits for records.
 pub(crate) struct Ends {
-    client: BaseConsumer,
+    client: BaseConsumer<Remarks>,
     /// Sees ends as one who reads committed records.
-    committed: BaseConsumer,
+    committed: BaseConsumer<Remarks>,
     timeout: Duration,
 }
 
 impl Ends {
     pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
-        let client = settings.ends().create().map_err(Error::client)?;
-        let committed = settings.committed_ends().create().map_err(Error::client)?;
+        let client = |config: ClientConfig| {
+            config.create_with_context(Remarks::default()).map_err(Error::client)
+        };
+        let (client, committed) = (client(settings.ends())?, client(settings.committed_ends())?);
         Ok(Ends { client, committed, timeout: settings.request_timeout })
     }
 
     /// One past the last record of each that can be read as committed: where a transaction is open,
     /// its first record.
-    pub(crate) fn readable(&self, of: &[TopicPartition]) -> Result<Vec<Offset>, eventlog::Error> {
-        ends_of(&self.committed, of, rdkafka::Offset::End, self.timeout)
+    pub(crate) fn readable(
+        &self,
+        of: &[TopicPartition],
+        timeout: Duration,
+    ) -> Result<Vec<Offset>, eventlog::Error> {
+        pass_on(&self.committed);
+        ends_of(&self.committed, of, rdkafka::Offset::End, timeout)
     }
 
     /// One past the last record of each, whether committed or not: the high watermark.
     pub(crate) fn ends(&self, of: &[TopicPartition]) -> Result<Vec<Offset>, eventlog::Error> {
+        pass_on(&self.client);
         ends_of(&self.client, of, rdkafka::Offset::End, self.timeout)
     }
 

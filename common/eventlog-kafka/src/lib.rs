@@ -13,7 +13,7 @@
 //!   - `reader`: committed records, and `ends`: up to where there are any,
 //!   - `changelog` and `store`: its state, on the broker and on disk, and `marks`: whether the two
 //!     belong together.
-//! - `records` and `clock`: what all of them use.
+//! - `records`, `remarks` and `clock`: what all of them use.
 //! - `testing`: a broker for tests.
 //! - `librdkafka/leader_hints.c`: stands in for a faulty function of the client library.
 #![warn(missing_docs)]
@@ -31,6 +31,7 @@ mod producers;
 mod purge;
 mod reader;
 mod records;
+mod remarks;
 mod requests;
 mod session;
 mod settings;

@@ -2,21 +2,20 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use eventlog::{Error as LogError, Waker};
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, DefaultConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
+use rdkafka::{ClientConfig, TopicPartitionList};
 use streams::{ConsumedRecord, Fetched, Offset, TopicName, TopicPartition};
 
 use crate::clock::Deadline;
 use crate::ends::{Ends, ends_of};
 use crate::error::{Error, unreachable};
 use crate::records::{consumed, known, list, partition, position, raw_partition};
+use crate::remarks::Remarks;
 use crate::settings::Settings;
 use crate::watch::Watch;
 
@@ -42,33 +41,6 @@ pub(crate) struct Reader {
 }
 
 type Client = BaseConsumer<Remarks>;
-
-/// Counts what a client says beside records: its words for the log and its statistics. They come
-/// through the same queue, and a poll that finds one gives nothing, as a poll of an empty queue.
-#[derive(Default)]
-struct Remarks {
-    count: AtomicU64,
-}
-
-impl Remarks {
-    fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
-    }
-}
-
-impl ClientContext for Remarks {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        DefaultConsumerContext.log(level, facility, message);
-    }
-
-    fn stats_raw(&self, statistics: &[u8]) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        DefaultConsumerContext.stats_raw(statistics);
-    }
-}
-
-impl ConsumerContext for Remarks {}
 
 /// How far a partition is read.
 #[derive(Debug)]
@@ -121,7 +93,11 @@ impl Reader {
             self.hold_back(from)?;
             let fetched = self.hand_out(from, records_max)?;
             // Nobody is woken for what the client has still to give.
-            if fetched.positions != from || (is_drained && deadline.has_passed()) {
+            let is_in_hand = fetched.positions != from;
+            if is_in_hand && !is_drained {
+                (self.wake)();
+            }
+            if is_in_hand || (is_drained && deadline.has_passed()) {
                 return Ok(fetched);
             }
         }
@@ -286,6 +262,8 @@ impl Reader {
         self.watch.forget();
         // Closing may wait for the broker.
         std::thread::spawn(move || drop(old));
+        // A client that reads nothing wakes nobody.
+        (self.wake)();
         Ok(())
     }
 
@@ -300,7 +278,7 @@ impl Reader {
         let read = self.places.iter().filter(is_read).map(|(of, place)| (*of, place.read));
         let (of, positions): (Vec<_>, Vec<_>) = read.unzip();
         // Up to an open transaction: what comes behind it is read by nobody.
-        let Ok(ends) = self.ends.readable(&of) else { return Ok(()) };
+        let Ok(ends) = self.ends.readable(&of, LOOK_UP_TIME_MAX) else { return Ok(()) };
         let read = of.into_iter().zip(positions.into_iter().zip(ends)).collect();
         if let Some((of, position)) = self.watch.look(read) {
             tracing::warn!(%of, %position, "the reader starts over: it does not get on");
@@ -384,19 +362,20 @@ fn positions(of: &[(TopicPartition, Offset)]) -> Result<TopicPartitionList, LogE
 mod tests {
     use eventlog::RequestLog as _;
     use futures_executor::block_on;
+    use rdkafka::config::RDKafkaLogLevel;
     use streams::{Headers, Partition, ProducedRecord, Timestamp};
 
     use super::*;
     use crate::tests::setup::{Setup, WITHIN};
 
     #[test]
-    fn what_a_client_says_does_not_hide_what_comes_behind_it() {
+    fn a_client_that_says_a_lot_is_heard_to_the_end() {
         let Some(setup) = Setup::find() else { return };
         let log = setup.connect();
         let of = TopicPartition::new(setup.requests, Partition(0));
         let settings = setup.settings();
         let mut config = settings.reader("reading");
-        config.set("debug", "broker");
+        config.set("debug", "broker").set_log_level(RDKafkaLogLevel::Debug);
         let ends = Arc::clone(&log.shared.ends);
         let mut reader = Reader::new(&settings, config, ends, Arc::new(|| ())).unwrap();
         // Whatever the answer, by then it has said a lot.

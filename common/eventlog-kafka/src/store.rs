@@ -146,7 +146,7 @@ impl Store {
     fn try_write(&mut self, writes: &[StoreWrite], marks: &FreshMarks) -> Result<(), redb::Error> {
         let bytes: usize = writes.iter().flat_map(|write| &write.changes).map(size_bytes).sum();
         self.unsynced_bytes += bytes;
-        self.unsynced_writes += 1;
+        self.unsynced_writes += writes.len();
         let is_due = self.unsynced_bytes >= UNSYNCED_BYTES_MAX
             || self.unsynced_writes >= UNSYNCED_WRITES_MAX;
         let mut transaction = self.database.begin_write()?;
@@ -156,7 +156,7 @@ impl Store {
             transaction.set_durability(Durability::None)?;
         }
         for write in writes {
-            put(&transaction, write, marks.get(&write.partition))?;
+            write_task(&transaction, write, marks.get(&write.partition))?;
         }
         transaction.commit()?;
         if is_due {
@@ -239,7 +239,7 @@ impl Drop for Store {
     }
 }
 
-fn put(
+fn write_task(
     transaction: &WriteTransaction,
     write: &StoreWrite,
     mark: Option<&Mark>,

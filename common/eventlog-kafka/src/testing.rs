@@ -165,8 +165,7 @@ impl Broker {
     pub fn undecided(&self) -> Result<Vec<String>, Error> {
         let settings = self.settings(1, Path::new(""));
         let ends: BaseConsumer = settings.ends().create().map_err(Error::client)?;
-        let decided: BaseConsumer =
-            settings.reader("eventlog-kafka-undecided").create().map_err(Error::client)?;
+        let decided: BaseConsumer = settings.committed_ends().create().map_err(Error::client)?;
         let wait = settings.request_timeout;
         let metadata = ends.fetch_metadata(None, wait).map_err(Error::client)?;
         let mut undecided = Vec::new();

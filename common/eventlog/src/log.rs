@@ -130,7 +130,7 @@ pub trait Session: StateReader + Send {
     /// lives in the log.
     ///
     /// # Errors
-    /// [`Error`] where they cannot be written: nothing was.
+    /// [`Error`] where it is not sure that they were written: the same are to be written again.
     fn store(&mut self, writes: Vec<StoreWrite>) -> Result<(), Error>;
 
     /// Empties the local store of a task. Never called where the state lives in the log.

@@ -19,6 +19,9 @@ use tokio::sync::{Mutex, MutexGuard};
 /// The longest that an instance makes a client wait, and more.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(90);
 
+/// The longest to wait for an instance that tells how it is.
+const CONDITION_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// The topics of all clusters have the same names: only one uses them at a time.
 static TURN: Mutex<()> = Mutex::const_new(());
 
@@ -94,11 +97,14 @@ impl Stage {
         for service in Service::ALL {
             for target in routes.instances(service) {
                 condition.push_str(&format!("{} at {}\n", service.program(), target.url()));
+                let mut client = Client::new(target.clone(), CONDITION_TIME_MAX);
                 for path in ["/readyz", "/metrics"] {
-                    let answer = ask(target, Method::GET, path, &Value::Null).await;
-                    let body = answer.map(|answer| answer.body).unwrap_or_default();
-                    let lines = String::from_utf8_lossy(&body);
-                    for line in lines.lines().filter(|line| !line.contains("http_")) {
+                    let path = Bytes::from_static(path.as_bytes());
+                    let said = match client.send(Method::GET, path, Bytes::new()).await {
+                        Ok(answer) => String::from_utf8_lossy(&answer.body).into_owned(),
+                        Err(error) => error.to_string(),
+                    };
+                    for line in said.lines().filter(|line| !line.contains("http_")) {
                         condition.push_str(&format!("  {line}\n"));
                     }
                 }

@@ -8,6 +8,7 @@ use streams::Fetched;
 use super::fixtures::{PARTITIONS, TestDatabase, Topic, begin, next, order, until};
 use super::on_both_databases;
 use crate::batch::Batch;
+use crate::database::{Database, migrator};
 use crate::positions::Positions;
 use crate::testing::differences;
 use crate::write::{Written, write};
@@ -22,6 +23,7 @@ on_both_databases!(
     an_instance_notices_that_another_rebuilds,
     tables_of_another_log_are_refused_until_they_are_rebuilt,
     a_record_that_is_no_event_is_left_out_and_told,
+    tables_of_the_first_version_are_filled_anew,
 );
 
 const TABLES: [&str; 4] = ["projection_positions", "order_events", "order_lines", "orders"];
@@ -69,6 +71,29 @@ async fn every_event_is_projected_once_wherever_a_batch_is_cut_off(database: Tes
     let model = topic.model(&database);
     topic.is_projected(&database).await;
     topic.write(&order("o-20", "ada", 20)).await;
+    topic.is_projected(&database).await;
+    assert_eq!(degraded(&model), "");
+    model.stop().await;
+}
+
+async fn tables_of_the_first_version_are_filled_anew(database: TestDatabase) {
+    let topic = Topic::new();
+    topic.write_life(&order("o-1", "ada", 1), 3).await;
+    let mut connection = Database::new(&database.place).unwrap().open().await.unwrap();
+    migrator(1).run(&mut connection).await.unwrap();
+    for row in [
+        "orders VALUES ('o-1', 1, 'CREATED', 'ada', 'GBP', NULL, 1, 1)",
+        "order_lines VALUES ('o-1', 1, 'mug', 1, NULL)",
+        "order_events VALUES ('o-1', 1, 0, 0, 'OrderCreated', 1, '{}')",
+        "projection_positions VALUES (0, 1, 0)",
+    ] {
+        let insert = sqlx::AssertSqlSafe(format!("INSERT INTO {row}"));
+        sqlx::query(insert).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+
+    let model = topic.model(&database);
+
     topic.is_projected(&database).await;
     assert_eq!(degraded(&model), "");
     model.stop().await;

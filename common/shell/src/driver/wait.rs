@@ -6,7 +6,7 @@ use streams::Timestamp;
 
 use super::IDLE_MS_MAX;
 
-/// A wait until a time, or until an idle thread looks around: what nobody rings for is found late,
+/// A wait until a time, or until an idle worker looks around: what nobody rings for is found late,
 /// not never.
 #[derive(Clone, Copy)]
 pub(super) struct Wait {

@@ -156,9 +156,8 @@ impl<S: Session> WorkerLoop<S> {
     }
 
     fn idle(&self, wait: Wait, now: Timestamp) -> Turn {
-        let waits = [Some(wait), self.assignment_retry];
-        let rests = waits.into_iter().flatten().map(|wait| wait.rest(now));
-        Turn::Idle(rests.min().unwrap_or_default())
+        let rest = wait.rest(now);
+        Turn::Idle(self.assignment_retry.map_or(rest, |retry| rest.min(retry.rest(now))))
     }
 
     fn take_assignment(&mut self, now: Timestamp) {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use streams::{
-    CommitOutcome, CommitPosition, Fetched, Offset, QueryOutcome, Restored, StateBacking, Step,
-    StepResult, TaskPositions, TopicPartition,
+    CommitOutcome, CommitPosition, ConsumedRecord, Fetched, Offset, Partition, QueryOutcome,
+    Restored, StateBacking, Step, StepResult, StoreWrite, TaskPositions, TopicPartition,
 };
 
 use crate::restore;
@@ -298,6 +298,54 @@ fn commits_beside_changelog(script: &mut Script, commit: Step) {
     assert_eq!(script.worker.take_answers(), []);
     writes.iter().for_each(|write| script.write(write));
     script.answer(StepResult::Done);
+}
+
+/// A worker that wants to write what the tasks of two partitions have committed.
+fn about_to_write_two_stores() -> (Script, Vec<StoreWrite>) {
+    let both = vec![PARTITION, Partition(1)];
+    let mut script = Script::new(StateBacking::Changelog);
+    script.assign(both.clone(), vec![]);
+    assert_eq!(script.step(), Step::Open);
+    script.answer(StepResult::Done);
+    assert_eq!(script.step(), Step::LoadPositions(both.clone()));
+    script.answer(StepResult::Positions(vec![TaskPositions::default(); 2]));
+    assert!(matches!(script.step(), Step::LookUpEnds(_)));
+    script.answer(StepResult::Ends(vec![Offset(0); 2]));
+    let of_the_other = TopicPartition::new(VISITS.name(), Partition(1));
+    script.give(vec![visit(0), ConsumedRecord { source: of_the_other, ..visit(0) }]);
+    assert!(matches!(script.step(), Step::Commit(_)));
+    let changelog_ends = both.into_iter().map(|of| (of, Offset(4))).collect();
+    let position = CommitPosition(1);
+    let outcome = CommitOutcome::Committed { position, changelog_ends };
+    script.answer(StepResult::Committed(outcome));
+    let Step::WriteStores(writes) = script.step() else { panic!("the commit is written") };
+    (script, writes)
+}
+
+#[test]
+fn the_stores_of_a_commit_are_written_in_one_piece_until_that_holds() {
+    let (mut script, writes) = about_to_write_two_stores();
+    let partitions: Vec<_> = writes.iter().map(|write| write.partition).collect();
+    assert_eq!(partitions, [PARTITION, Partition(1)]);
+
+    assert_eq!(fail(&mut script), Step::WriteStores(writes));
+
+    script.answer(StepResult::Done);
+    assert!(!matches!(script.next_but_fetch(), Step::WriteStores(_)));
+}
+
+#[test]
+fn a_partition_that_is_lost_before_its_store_is_written_is_left_out() {
+    let (mut script, writes) = about_to_write_two_stores();
+    assert_eq!(fail(&mut script), Step::WriteStores(writes.clone()));
+
+    script.answer(failed());
+    script.assign(vec![Partition(1)], vec![]);
+    let Step::Wait(Some(until)) = script.step() else { panic!("it waits before it tries again") };
+    script.now = until;
+    script.answer(StepResult::Done);
+
+    assert_eq!(script.step(), Step::WriteStores(writes[1..].to_vec()));
 }
 
 #[test]

@@ -1,0 +1,47 @@
+//! What a client says beside records.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, DefaultConsumerContext};
+
+/// Counts what a client says beside records: its words for the log and its statistics. They come
+/// through the queue of the records, and a poll that finds one gives nothing, as a poll of an empty
+/// queue does. (The wish for a new OAuth token would, too, but none of ours answers it.)
+#[derive(Default)]
+pub(crate) struct Remarks {
+    count: AtomicU64,
+}
+
+impl Remarks {
+    /// How many there were. Where it is the same after a poll that gave nothing, nothing was there.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+impl ClientContext for Remarks {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        DefaultConsumerContext.log(level, facility, message);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        DefaultConsumerContext.stats_raw(statistics);
+    }
+}
+
+impl ConsumerContext for Remarks {}
+
+/// Passes on what a client without records has said: it would be kept for ever.
+pub(crate) fn pass_on(client: &BaseConsumer<Remarks>) {
+    loop {
+        let before = client.context().count();
+        if client.poll(Duration::ZERO).is_none() && client.context().count() == before {
+            return;
+        }
+    }
+}
