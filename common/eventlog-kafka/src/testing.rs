@@ -28,8 +28,9 @@ const START_TIME_MAX: Duration = Duration::from_secs(120);
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// What the services ask of a broker, so that a crash is noticed soon, and what makes a group
-/// agree at once on who owns what; and few threads, as for two cores.
-const SETTINGS: [(&str, &str); 10] = [
+/// agree at once on who owns what; few threads, as for two cores; and patience with itself, since a
+/// broker that takes itself for dead on a busy machine loses the ends of transactions (ADR 006).
+const SETTINGS: [(&str, &str); 11] = [
     ("KAFKA_GROUP_CONSUMER_SESSION_TIMEOUT_MS", "6000"),
     ("KAFKA_GROUP_CONSUMER_MIN_SESSION_TIMEOUT_MS", "6000"),
     ("KAFKA_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS", "1000"),
@@ -40,6 +41,7 @@ const SETTINGS: [(&str, &str); 10] = [
     ("KAFKA_TRANSACTION_ABORT_TIMED_OUT_TRANSACTION_CLEANUP_INTERVAL_MS", "1000"),
     ("KAFKA_NUM_NETWORK_THREADS", "1"),
     ("KAFKA_NUM_IO_THREADS", "2"),
+    ("KAFKA_BROKER_SESSION_TIMEOUT_MS", "30000"),
 ];
 
 /// A broker.

@@ -14,8 +14,9 @@ use streams::{
 };
 use tempfile::TempDir;
 
+use crate::clock::Deadline;
 use crate::testing::Broker;
-use crate::{KafkaLog, KafkaSession, Service, Settings};
+use crate::{Error, KafkaLog, KafkaSession, Service, Settings};
 
 pub(crate) const PARTITIONS: u32 = 2;
 pub(crate) const STORE: StoreName = StoreName::new("stock");
@@ -61,8 +62,16 @@ impl Setup {
         self.connect_with(settings)
     }
 
+    /// As services do, it waits for a broker that has much to do.
     pub(crate) fn connect_with(&self, settings: Settings) -> KafkaLog {
-        KafkaLog::connect(settings, &self.topics(), std::slice::from_ref(&self.service)).unwrap()
+        let deadline = Deadline::after(WITHIN);
+        let services = std::slice::from_ref(&self.service);
+        loop {
+            match KafkaLog::connect(settings.clone(), &self.topics(), services) {
+                Err(Error::Unreachable { .. }) if !deadline.has_passed() => {}
+                connected => return connected.unwrap(),
+            }
+        }
     }
 
     /// A session that is open and owns as many partitions.
