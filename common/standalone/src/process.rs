@@ -21,6 +21,7 @@ use shell::{
 use streams::{Topology, TopologyError};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::settings::{Settings, command};
@@ -29,6 +30,10 @@ use crate::settings::{Settings, command};
 const WORKER_THREADS: usize = 1;
 /// How many threads answer HTTP.
 const HTTP_THREADS: usize = 2;
+/// How long workers that are in the middle of something with a broker may take to stop: a little
+/// less than engines for containers wait before they kill. What is not committed by then is done by
+/// others, or after the next start.
+const STOP_TIME_MAX: Duration = Duration::from_secs(8);
 /// How long threads that wait for a broker may hold up the end of the process.
 const END_TIME_MAX: Duration = Duration::from_millis(100);
 
@@ -120,7 +125,10 @@ async fn serve(settings: &Settings, service: Service) -> anyhow::Result<()> {
             // No more requests, then no more work: whoever waits is told to ask another instance.
             let _ = stop_serving.send(());
             serving.await?;
-            workers.stop().await?;
+            match timeout(STOP_TIME_MAX, workers.stop()).await {
+                Ok(stopped) => stopped?,
+                Err(_) => tracing::warn!("the workers have not stopped in time: they are left"),
+            }
             spans.stop().await;
             ended
         }

@@ -2,6 +2,7 @@
 
 use chaos::cluster::Instance;
 use e2e_tests::routes::Service;
+use fastrand::Rng;
 use hyper::Method;
 
 use crate::stage::{Stage, ask, expect, get};
@@ -31,4 +32,22 @@ async fn services_that_are_started_before_the_broker_wait_for_it() {
     let path = format!("/v1/orders/{}?until=SETTLED&timeout=30s", stage.order_id(0));
     assert_eq!(expect(&get(&target, &path).await, 200)["state"], "PAID");
     stage.finish(crowd).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_end_in_the_middle_of_their_work_although_the_broker_is_away() {
+    let Some(mut stage) = Stage::find_mortal().await else { return };
+    stage.cluster.start_each(1).await.unwrap();
+    let mut crowd = stage.crowd().await;
+    crowd.enter(8, &mut Rng::with_seed(3));
+    tokio::task::block_in_place(|| stage.broker.stop()).unwrap();
+
+    for service in Service::ALL {
+        stage.cluster.end(Instance { service, number: 0 }).await.unwrap();
+    }
+
+    stage.broker.start().unwrap();
+    stage.cluster.start_each(1).await.unwrap();
+    let outcome = stage.finish(crowd).await;
+    assert!(outcome.orders_answered > 0, "{outcome}");
 }
