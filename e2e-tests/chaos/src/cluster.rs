@@ -182,6 +182,11 @@ impl Cluster {
         self.running.get_mut(&instance).ok_or_else(|| not_running(instance))
     }
 
+    /// The instances that run, those that stand still among them.
+    pub fn running(&self) -> impl Iterator<Item = Instance> {
+        self.running.keys().copied()
+    }
+
     /// An instance that has ended although nobody asked it to, and how, where there is one.
     ///
     /// # Errors

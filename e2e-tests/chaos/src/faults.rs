@@ -18,15 +18,16 @@ pub(super) enum Fault {
     Suspend(Instance),
     /// One more instance comes, and later ends in order.
     Join(Instance),
-    /// The broker ends in order, and comes back with what it has on disk. A single broker may not
-    /// survive a sudden death: see ADR 006.
+    /// The broker ends in order while nobody commits, and comes back with what it has on disk. A
+    /// single broker may not survive a sudden death, or an end in the middle of commits: see ADR
+    /// 006.
     RestartBroker,
     /// The broker stops where it is for a while, not for so long that it takes itself for gone.
     SuspendBroker,
 }
 
 /// What puts an end to a fault.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cure {
     Launch(Instance),
     Resume(Instance),

@@ -38,6 +38,8 @@ const PAUSE_MS_MIN: u64 = 500;
 const CALM: Duration = Duration::from_secs(3);
 /// A transaction of whoever was killed is ended by the broker long before.
 const DECIDED_TIME_MAX: Duration = Duration::from_secs(20);
+/// Far more than a broker takes to write the markers of transactions that have ended.
+const MARKERS_TIME_MAX: Duration = Duration::from_secs(1);
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why there is no report.
@@ -276,8 +278,26 @@ impl<'a> Run<'a> {
             }
             Fault::Suspend(instance) => self.cluster.process(instance)?.suspend()?,
             Fault::Join(instance) => self.launch(instance).await?,
-            Fault::RestartBroker => block_in_place(|| self.broker.stop())?,
+            Fault::RestartBroker => self.stop_broker().await?,
             Fault::SuspendBroker => block_in_place(|| self.broker.suspend())?,
+        }
+        Ok(())
+    }
+
+    /// Lets the broker end in order. While it does, no partition has a leader, and a transaction
+    /// that ends then loses its markers (ADR 006): nobody moves until it is gone.
+    async fn stop_broker(&mut self) -> Result<(), Error> {
+        let stands_still =
+            |instance: &Instance| self.troubles().any(|cure| cure == Cure::Resume(*instance));
+        let moving: Vec<Instance> =
+            self.cluster.running().filter(|instance| !stands_still(instance)).collect();
+        for instance in &moving {
+            self.cluster.process(*instance)?.suspend()?;
+        }
+        sleep(MARKERS_TIME_MAX).await;
+        block_in_place(|| self.broker.stop())?;
+        for instance in &moving {
+            self.cluster.process(*instance)?.resume()?;
         }
         Ok(())
     }
