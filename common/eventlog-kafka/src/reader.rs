@@ -15,7 +15,7 @@ use crate::clock::Deadline;
 use crate::ends::{Ends, ends_of};
 use crate::error::{Error, unreachable};
 use crate::records::{consumed, known, list, partition, position, raw_partition};
-use crate::remarks::Remarks;
+use crate::remarks::{self, Remarks};
 use crate::settings::Settings;
 use crate::watch::Watch;
 
@@ -210,12 +210,10 @@ impl Reader {
         let mut timeout = wait.min(LOOK);
         let mut polled = 0;
         while polled < records_max {
-            let remarks = self.client.context().count();
-            let polled_now = self.client.poll(timeout);
+            let next = remarks::poll(&self.client, timeout);
             timeout = Duration::ZERO;
-            let message = match polled_now {
-                None if self.client.context().count() == remarks => return Ok(true),
-                None => continue,
+            let message = match next {
+                None => return Ok(true),
                 Some(Ok(message)) => message,
                 Some(Err(error)) => {
                     self.judge(&error)?;

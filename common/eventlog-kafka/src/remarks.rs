@@ -6,6 +6,8 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, DefaultConsumerContext};
+use rdkafka::error::KafkaResult;
+use rdkafka::message::BorrowedMessage;
 
 /// Counts what a client says beside records: its words for the log and its statistics. They come
 /// through the queue of the records, and a poll that finds one gives nothing, as a poll of an empty
@@ -16,7 +18,7 @@ pub(crate) struct Remarks {
 }
 
 impl Remarks {
-    /// How many there were. Where it is the same after a poll that gave nothing, nothing was there.
+    /// How many there were.
     pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
@@ -36,12 +38,23 @@ impl ClientContext for Remarks {
 
 impl ConsumerContext for Remarks {}
 
-/// Passes on what a client without records has said: it would be kept for ever.
-pub(crate) fn pass_on(client: &BaseConsumer<Remarks>) {
+/// What comes next behind whatever the client says; `None` only where its queue is empty. Where the
+/// queue is empty at first, it is waited for this long.
+pub(crate) fn poll(
+    client: &BaseConsumer<Remarks>,
+    mut timeout: Duration,
+) -> Option<KafkaResult<BorrowedMessage<'_>>> {
     loop {
         let before = client.context().count();
-        if client.poll(Duration::ZERO).is_none() && client.context().count() == before {
-            return;
+        let polled = client.poll(timeout);
+        if polled.is_some() || client.context().count() == before {
+            return polled;
         }
+        timeout = Duration::ZERO;
     }
+}
+
+/// Passes on what a client without records has said: it would be kept for ever.
+pub(crate) fn pass_on(client: &BaseConsumer<Remarks>) {
+    while poll(client, Duration::ZERO).is_some() {}
 }

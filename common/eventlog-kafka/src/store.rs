@@ -155,9 +155,7 @@ impl Store {
         } else {
             transaction.set_durability(Durability::None)?;
         }
-        for write in writes {
-            write_task(&transaction, write, marks.get(&write.partition))?;
-        }
+        put_all(&transaction, writes, marks)?;
         transaction.commit()?;
         if is_due {
             (self.unsynced_writes, self.unsynced_bytes) = (0, 0);
@@ -239,23 +237,26 @@ impl Drop for Store {
     }
 }
 
-fn write_task(
+fn put_all(
     transaction: &WriteTransaction,
-    write: &StoreWrite,
-    mark: Option<&Mark>,
+    writes: &[StoreWrite],
+    marks: &FreshMarks,
 ) -> Result<(), redb::Error> {
     let mut entries = transaction.open_table(ENTRIES)?;
-    for change in &write.changes {
-        let key = entry_key(write.partition, change.store, &change.key);
-        match &change.value {
-            Some(value) => entries.insert(key.as_slice(), value.as_ref())?,
-            None => entries.remove(key.as_slice())?,
-        };
-    }
-    let (partition, checkpoint) = (write.partition.0, (write.position.0, unix_ms()));
-    transaction.open_table(CHECKPOINTS)?.insert(partition, checkpoint)?;
-    if let Some(Mark { offset, text }) = mark {
-        transaction.open_table(MARKS)?.insert(partition, (offset.0, text.as_ref()))?;
+    let mut checkpoints = transaction.open_table(CHECKPOINTS)?;
+    let mut marked = transaction.open_table(MARKS)?;
+    for write in writes {
+        for change in &write.changes {
+            let key = entry_key(write.partition, change.store, &change.key);
+            match &change.value {
+                Some(value) => entries.insert(key.as_slice(), value.as_ref())?,
+                None => entries.remove(key.as_slice())?,
+            };
+        }
+        checkpoints.insert(write.partition.0, (write.position.0, unix_ms()))?;
+        if let Some(Mark { offset, text }) = marks.get(&write.partition) {
+            marked.insert(write.partition.0, (offset.0, text.as_ref()))?;
+        }
     }
     Ok(())
 }
