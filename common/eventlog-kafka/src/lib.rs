@@ -3,12 +3,14 @@
 //! What goes in: the broker's address, topics and services. What comes out: the contract of
 //! `eventlog` over transactions, with state stores on local disk beside the log. In reading order:
 //!
-//! - `settings`: how each client is set up, and `error`: why a log cannot be used.
+//! - `settings`: how each client is set up, `security` for those of two libraries, and `error`:
+//!   why a log cannot be used.
 //! - `topics`: what is created, and what is checked.
 //! - `log`: the log, with the way in for `requests`, readers `outside` any group, its `slots` in
 //!   the state directory, and the `purge` of what has been consumed.
 //! - `session`: a worker's connection, made of
-//!   - `membership`: its place in the group, and `ownership`: what it owns and believes to own,
+//!   - `membership`: its place in the group, `identity`: who it is there, and `ownership`: what it
+//!     owns and believes to own,
 //!   - `producers`: its transactions,
 //!   - `reader`: committed records, and `ends`: up to where there are any,
 //!   - `changelog` and `store`: its state, on the broker and on disk, and `marks`: whether the two
@@ -22,6 +24,7 @@ mod changelog;
 mod clock;
 mod ends;
 mod error;
+mod identity;
 mod log;
 mod marks;
 mod membership;
@@ -33,6 +36,7 @@ mod reader;
 mod records;
 mod remarks;
 mod requests;
+mod security;
 mod session;
 mod settings;
 mod slots;

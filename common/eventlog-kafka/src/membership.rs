@@ -15,6 +15,7 @@ use rdkafka::{ClientContext, TopicPartitionList};
 use streams::{Offset, Partition, TopicPartition};
 
 use crate::error::{Error, unreachable};
+use crate::identity;
 use crate::log;
 use crate::ownership::{Ownership, whole_partitions};
 use crate::records::{answered, list, partition};
@@ -61,6 +62,7 @@ impl Shared {
 struct Callbacks {
     shared: Arc<Shared>,
     waker: Waker,
+    group: &'static str,
     topics: usize,
     partitions: u32,
 }
@@ -88,7 +90,7 @@ impl ConsumerContext for Callbacks {
                     tracing::warn!(%error, "partitions are read twice: they cannot be paused");
                 }
                 let (owned, trouble) = self.whole(&assigned(client));
-                let metadata = client.group_metadata();
+                let metadata = identity::of(client, self.group);
                 let mut ownership = self.shared.lock();
                 ownership.set_owned(&owned);
                 ownership.set_metadata(metadata);
@@ -154,6 +156,7 @@ impl Member {
         let callbacks = Callbacks {
             shared: Arc::clone(&shared),
             waker,
+            group: membership.group,
             topics: membership.sources.len(),
             partitions: settings.partitions,
         };
@@ -163,11 +166,12 @@ impl Member {
         client.subscribe(&topics).map_err(Error::client)?;
         let client = Arc::new(client);
         let (ended, left) = channel::<()>();
+        let group = membership.group;
         let (polled, polling) = (Arc::clone(&client), Arc::clone(&shared));
         std::thread::Builder::new()
-            .name(format!("{}-member", membership.group))
+            .name(format!("{group}-member"))
             .spawn(move || {
-                poll(&polled, &polling);
+                poll(&polled, group, &polling);
                 // Leaves the group. This is the last owner: see `Drop`.
                 drop(polled);
                 drop(ended);
@@ -215,14 +219,14 @@ pub(crate) fn committed<C: ConsumerContext>(
 }
 
 /// Serves the group until the session ends.
-fn poll(client: &Client, shared: &Shared) {
+fn poll(client: &Client, group: &str, shared: &Shared) {
     while !shared.is_leaving.load(Ordering::Acquire) {
         if let Some(Err(error)) = client.poll(POLL) {
             note(shared, &error);
         }
         // While a commit is under way the next poll is soon enough.
         if let Ok(mut ownership) = shared.ownership.try_lock() {
-            ownership.set_metadata(client.group_metadata());
+            ownership.set_metadata(identity::of(client, group));
         }
         // Somebody has to notice that a broker is back, also where nobody asks it for anything.
         if !shared.broker.is_there() && client.fetch_metadata(None, PROBE).is_ok() {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rdkafka::consumer::ConsumerGroupMetadata;
+use krafka::consumer::ConsumerGroupMetadata;
 use streams::{Assignment, CommitBatch, Partition};
 
 /// Counts the changes of what is owned: tells a partition that was kept from one that was lost and

@@ -1,6 +1,8 @@
-//! Records as the client has them, and as the runtime has them.
+//! Records as the clients have them, and as the runtime has them.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use krafka::Record;
+use krafka::producer::TopicPartitionOffset;
 use rdkafka::TopicPartitionList;
 use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
@@ -66,6 +68,26 @@ pub(crate) fn produced<Opaque: rdkafka::util::IntoOpaque>(
         produced = produced.headers(headers);
     }
     produced
+}
+
+/// The same as a producer of transactions takes it.
+pub(crate) fn sent(record: &ProducedRecord) -> Record {
+    let destination = record.destination;
+    let mut sent = Record::new(destination.topic.as_str(), Bytes::new())
+        .partition(raw_partition(destination.partition))
+        .timestamp(record.timestamp.as_millis());
+    sent.key.clone_from(&record.key);
+    sent.value.clone_from(&record.value);
+    for (name, value) in record.headers.iter() {
+        sent = sent.header(name, value.clone());
+    }
+    sent
+}
+
+/// A position as a producer of transactions takes it.
+pub(crate) fn taken(of: TopicPartition, offset: Offset) -> TopicPartitionOffset {
+    let raw = i64::try_from(offset.0).unwrap_or(i64::MAX);
+    TopicPartitionOffset::new(of.topic.as_str(), raw_partition(of.partition), raw)
 }
 
 /// The places with positions as the client takes them.

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eventlog::{Error as LogError, Membership, OnDurable, Session, Waker};
+use krafka::producer::TopicPartitionOffset;
 use streams::{
     Assignment, CommitBatch, CommitOutcome, CommitPosition, Fetched, KeyRange, Offset, Partition,
     ProducedRecord, Restored, StateBacking, StateError, StateReader, StoreName, StoreWrite,
-    TaskPositions, TopicName, TopicPartition,
+    TaskCommit, TaskPositions, TopicName, TopicPartition,
 };
 
 use crate::changelog::{Changelog, Service};
@@ -20,7 +21,7 @@ use crate::marks::{FreshMarks, Mark, marked};
 use crate::membership::Member;
 use crate::producers::{Failure, Positions, Producers};
 use crate::reader::Reader;
-use crate::records::{list, position};
+use crate::records::taken;
 use crate::store::Store;
 
 /// A worker's connection to a [`KafkaLog`](crate::KafkaLog).
@@ -135,15 +136,7 @@ impl KafkaSession {
     }
 
     fn try_commit(&mut self, batch: CommitBatch) -> Result<CommitOutcome, Failure> {
-        let of_task = |task: &streams::TaskCommit| {
-            let partition = task.partition;
-            let at = |(topic, offset): &(TopicName, Offset)| {
-                (TopicPartition::new(*topic, partition), position(*offset))
-            };
-            task.offsets.iter().map(at).collect::<Vec<_>>()
-        };
-        let offsets = list(batch.tasks.iter().flat_map(of_task))
-            .map_err(|error| Failure::Aborted(error.to_string()))?;
+        let offsets: Vec<_> = batch.tasks.iter().flat_map(offsets_taken).collect();
         let partitions: Vec<Partition> = batch.tasks.iter().map(|task| task.partition).collect();
         self.changelog.rest();
         let unmarked = self.unmarked(&batch).map_err(|e| Failure::Aborted(e.to_string()))?;
@@ -169,6 +162,12 @@ impl KafkaSession {
             changelog_ends: partitions.into_iter().filter_map(end_of).collect(),
         })
     }
+}
+
+/// How far a task has taken each of its topics.
+fn offsets_taken(task: &TaskCommit) -> impl Iterator<Item = TopicPartitionOffset> + '_ {
+    let of = |topic| TopicPartition::new(topic, task.partition);
+    task.offsets.iter().map(move |(topic, offset)| taken(of(*topic), *offset))
 }
 
 /// The marks among the records of a transaction: each is the last of its changelog.

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use krafka::{Kafka, KafkaBuilder};
 use rdkafka::ClientConfig;
 
 use crate::error::Error;
+use crate::security;
 use crate::topics::DELETIONS_KEPT;
 
 /// The longest that a member may leave a rebalance unanswered before the broker takes its
 /// partitions away. A session's longest step, a commit that gets no answer, is shorter.
 const REBALANCE_MS_MAX: &str = "60000";
+/// What the log's clients call themselves.
+const CLIENT_ID: &str = "eventlog-kafka";
 /// Readers that belong to no group have nothing to answer.
 const NEVER_MS: &str = "86400000";
 
@@ -61,7 +65,8 @@ pub struct Settings {
     pub close_timeout: Duration,
     /// How long to wait before purging again what has been consumed.
     pub purge_pause: Duration,
-    /// Further properties of librdkafka, for all clients.
+    /// Further properties of librdkafka, for all clients but that of transactions: it takes those
+    /// of security and `client.id` only.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -90,17 +95,18 @@ impl Settings {
 
     pub(crate) fn check(&self) -> Result<(), Error> {
         let taken = self.properties.keys().find(|name| FIXED.contains(&name.as_str()));
-        taken.map_or(Ok(()), |name| {
+        if let Some(name) = taken {
             let reason = "the log sets it itself".to_owned();
-            Err(Error::Property { name: name.clone(), reason })
-        })
+            return Err(Error::Property { name: name.clone(), reason });
+        }
+        security::of(&self.properties).map(drop)
     }
 
     /// What all clients have. Others may set what is here; what is set further below stays.
     pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
-            .set("client.id", "eventlog-kafka")
+            .set("client.id", CLIENT_ID)
             // A broker that restarts is found again soon.
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000");
@@ -175,18 +181,16 @@ impl Settings {
         config
     }
 
-    /// A producer of transactions. Without the short back-off each transaction waits 100 ms for
-    /// the end of the one before.
-    pub(crate) fn transactions(&self, id: &str) -> ClientConfig {
-        let mut config = self.client();
-        config
-            .set("transactional.id", id)
-            .set("transaction.timeout.ms", self.transaction_timeout.as_millis().to_string())
-            .set("acks", "all")
-            .set("linger.ms", "0")
-            .set("retry.backoff.ms", "1")
-            .set("retry.backoff.max.ms", "50");
-        config
+    /// The client of transactions, which is another library's: of the properties of librdkafka it
+    /// has those that say how a broker is reached. What is not answered while a transaction may be
+    /// open is not worth waiting for.
+    pub(crate) fn transactions(&self) -> Result<KafkaBuilder, Error> {
+        let client_id = self.properties.get("client.id").map_or(CLIENT_ID, String::as_str);
+        Ok(Kafka::builder(&self.bootstrap_servers)
+            .client_id(client_id)
+            .security(security::of(&self.properties)?)
+            .connect_timeout(self.transaction_timeout)
+            .request_timeout(self.transaction_timeout))
     }
 
     /// The producer of requests from outside. What waits to be sent is bounded: more is refused.

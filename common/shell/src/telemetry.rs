@@ -10,6 +10,8 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 /// What is logged unless the environment variable `RUST_LOG` says otherwise.
 const DEFAULT_FILTER: &str = "info";
+/// What is logged of clients that tell each transaction, unless `RUST_LOG` names them.
+const QUIETER: &str = "krafka=warn";
 /// The environment variable with the form of the lines: `json`, or `text` as without it.
 const FORMAT: &str = "LOG_FORMAT";
 
@@ -26,8 +28,9 @@ pub(crate) enum Format {
 /// Begins to log as `RUST_LOG` says, in lines as `LOG_FORMAT` says. A part of either that cannot be
 /// read is ignored. Where logging has begun already nothing changes.
 pub fn start() {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::builder().parse_lossy(DEFAULT_FILTER));
+    let wanted = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let wanted = if wanted.is_empty() { DEFAULT_FILTER } else { &wanted };
+    let filter = EnvFilter::builder().parse_lossy(format!("{QUIETER},{wanted}"));
     let wanted = env::var(FORMAT).unwrap_or_default();
     let format = parse(&wanted);
     let subscriber = subscriber(format.unwrap_or(Format::Text), filter, io::stderr);

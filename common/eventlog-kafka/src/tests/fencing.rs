@@ -3,22 +3,21 @@
 use std::time::Duration;
 
 use eventlog::Session;
-use rdkafka::TopicPartitionList;
+use krafka::producer::TopicPartitionOffset;
 use streams::{CommitOutcome, Offset, Partition, ProducedRecord, TopicPartition};
 use tempfile::TempDir;
 
 use super::setup::{PARTITIONS, Setup, TASK, WITHIN};
 use crate::clock::Deadline;
 use crate::producers::{Failure, Positions, Producers};
-use crate::records::{list, position};
+use crate::records::taken;
 
 const ALL: usize = PARTITIONS as usize;
 
 /// What a batch of a partition writes, for producers that ask nobody.
-fn contents(setup: &Setup, of: Partition) -> (Vec<ProducedRecord>, TopicPartitionList) {
+fn contents(setup: &Setup, of: Partition) -> (Vec<ProducedRecord>, [TopicPartitionOffset; 1]) {
     let outputs = setup.batch("late", 1).tasks[0].outputs.clone();
-    let taken = TopicPartition::new(setup.requests, of);
-    (outputs, list([(taken, position(Offset(1)))]).unwrap())
+    (outputs, [taken(TopicPartition::new(setup.requests, of), Offset(1))])
 }
 
 #[test]

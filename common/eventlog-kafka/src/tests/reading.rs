@@ -22,8 +22,9 @@ fn an_end_covers_an_open_transaction_that_nobody_reads() {
     setup.commit(&mut session, "committed");
     let committed = session.ends(&[of]).unwrap()[0];
 
-    let producer: BaseProducer =
-        setup.settings().transactions(setup.decisions.as_str()).create().unwrap();
+    let mut config = setup.settings().client();
+    config.set("transactional.id", setup.decisions.as_str());
+    let producer: BaseProducer = config.create().unwrap();
     producer.init_transactions(WITHIN).unwrap();
     producer.begin_transaction().unwrap();
     let record = BaseRecord::to(setup.decisions.as_str()).key("open").payload("open");
