@@ -136,7 +136,7 @@ async fn producer(
         .producer()
         .transaction_timeout(settings.transaction_timeout)
         .delivery_timeout(settings.transaction_timeout)
-        .max_block(settings.transaction_timeout)
+        .max_block(settings.request_timeout)
         .linger(Duration::ZERO)
         .batch_size(PIECE_BYTES_MAX)
         .retry_backoff(RETRY_PAUSE)

@@ -81,7 +81,16 @@ impl Broker {
     /// # Panics
     /// As [`Broker::find`].
     pub fn find_own() -> Option<Broker> {
-        Broker::start_one().map_err(|why| not_run(&why)).ok()
+        Broker::find_with(&[])
+    }
+
+    /// A broker of its own with further settings, as variables of its container. As
+    /// [`Broker::find_mortal`] otherwise.
+    ///
+    /// # Panics
+    /// As [`Broker::find`].
+    pub fn find_with(settings: &'static [(&str, &str)]) -> Option<Broker> {
+        Broker::start_with(settings).map_err(|why| not_run(&why)).ok()
     }
 
     fn in_container() -> Result<&'static Broker, String> {
@@ -94,8 +103,12 @@ impl Broker {
     /// # Errors
     /// Why there is none: no engine for containers, most of all.
     pub fn start_one() -> Result<Broker, String> {
+        Broker::start_with(&[])
+    }
+
+    fn start_with(settings: &'static [(&str, &str)]) -> Result<Broker, String> {
         // On a thread of its own, since it blocks on a runtime of its own.
-        let started = std::thread::spawn(Container::start).join();
+        let started = std::thread::spawn(|| Container::start(settings)).join();
         let (container, port) = started.map_err(|_| "the start panicked".to_owned())??;
         Ok(Broker { servers: format!("127.0.0.1:{port}"), container: Some(container) })
     }
@@ -223,7 +236,7 @@ struct Container {
 }
 
 impl Container {
-    fn start() -> Result<(Container, u16), String> {
+    fn start(further: &[(&str, &str)]) -> Result<(Container, u16), String> {
         let port = free_port().map_err(|error| error.to_string())?;
         let image = Kafka::default().with_jvm_image();
         // A port that is ours stays the same when the broker is killed and started again.
@@ -232,7 +245,7 @@ impl Container {
         let with = |request: ContainerRequest<Kafka>, (name, value): &(&str, &str)| {
             request.with_env_var(*name, *value)
         };
-        let request = SETTINGS.iter().fold(request, with);
+        let request = SETTINGS.iter().chain(further).fold(request, with);
         let container = request.start().map_err(|error| error.to_string())?;
         let id = container.id().to_owned();
         let life = remove_container_when_over(&id).map_err(|error| error.to_string())?;

@@ -28,9 +28,7 @@ pub(crate) enum Format {
 /// Begins to log as `RUST_LOG` says, in lines as `LOG_FORMAT` says. A part of either that cannot be
 /// read is ignored. Where logging has begun already nothing changes.
 pub fn start() {
-    let wanted = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
-    let wanted = if wanted.is_empty() { DEFAULT_FILTER } else { &wanted };
-    let filter = EnvFilter::builder().parse_lossy(format!("{QUIETER},{wanted}"));
+    let filter = filter(&env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default());
     let wanted = env::var(FORMAT).unwrap_or_default();
     let format = parse(&wanted);
     let subscriber = subscriber(format.unwrap_or(Format::Text), filter, io::stderr);
@@ -39,6 +37,12 @@ pub fn start() {
     } else if format.is_none() {
         tracing::warn!(wanted, "LOG_FORMAT is text or json: text it is");
     }
+}
+
+/// What lets those lines through that are wanted, in the language of `RUST_LOG`.
+fn filter(wanted: &str) -> EnvFilter {
+    let wanted = if wanted.is_empty() { DEFAULT_FILTER } else { wanted };
+    EnvFilter::builder().parse_lossy(format!("{QUIETER},{wanted}"))
 }
 
 /// The form with this name; that of no name is text.
@@ -80,8 +84,8 @@ pub(crate) mod tests {
         /// Logs of this thread, as JSON, until the guard is dropped.
         pub(crate) fn log_json(&self, filter: &str) -> tracing::subscriber::DefaultGuard {
             let writer = self.clone();
-            let filter = EnvFilter::new(filter);
-            let subscriber = subscriber(Format::Json, filter, move || writer.clone());
+            let subscriber =
+                subscriber(Format::Json, super::filter(filter), move || writer.clone());
             tracing::subscriber::set_default(subscriber)
         }
 
@@ -125,6 +129,21 @@ pub(crate) mod tests {
                 "count": 7,
             })
         );
+    }
+
+    #[test]
+    fn a_client_that_tells_each_transaction_is_heard_where_it_is_named() {
+        let lines_of = |filter: &str| {
+            let written = Written::default();
+            let guard = written.log_json(filter);
+            tracing::info!(target: "krafka::producer", "transaction committed");
+            tracing::info!("ready");
+            drop(guard);
+            written.lines().len()
+        };
+        assert_eq!(lines_of(""), 1);
+        assert_eq!(lines_of("info"), 1);
+        assert_eq!(lines_of("info,krafka=info"), 2);
     }
 
     #[test]

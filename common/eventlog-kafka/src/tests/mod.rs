@@ -4,6 +4,7 @@ mod contract;
 mod fencing;
 mod purge;
 mod reading;
+mod security;
 pub(crate) mod setup;
 mod state;
 mod topics;

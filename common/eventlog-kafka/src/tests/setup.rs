@@ -36,12 +36,16 @@ pub(crate) struct Setup {
 impl Setup {
     /// A new one, where there is a broker.
     pub(crate) fn find() -> Option<Self> {
-        let broker = Broker::find()?;
+        Broker::find().map(Setup::on)
+    }
+
+    /// A new one on this broker.
+    pub(crate) fn on(broker: &'static Broker) -> Self {
         let [requests, decisions, changelog] =
             ["requests", "decisions", "changelog"].map(|base| TopicName::new(unique_name(base)));
         let service = Service { group: unique_name("group"), changelog, stores: vec![STORE] };
         let directory = TempDir::new().unwrap();
-        Some(Setup { broker, directory, requests, decisions, service })
+        Setup { broker, directory, requests, decisions, service }
     }
 
     pub(crate) fn topics(&self) -> Vec<TopicConfig> {
