@@ -9,13 +9,12 @@
 //! - `log`: the log, with the way in for `requests`, readers `outside` any group, its `slots` in
 //!   the state directory, and the `purge` of what has been consumed.
 //! - `session`: a worker's connection, made of
-//!   - `membership`: its place in the group, `identity`: who it is there, and `ownership`: what it
-//!     owns and believes to own,
+//!   - `membership`: its place in the group, and `ownership`: what it owns and believes to own,
 //!   - `producers`: its transactions,
 //!   - `reader`: committed records, and `ends`: up to where there are any,
 //!   - `changelog` and `store`: its state, on the broker and on disk, and `marks`: whether the two
 //!     belong together.
-//! - `records`, `remarks` and `clock`: what all of them use.
+//! - `records`, `remarks`, `native` and `clock`: what all of them use.
 //! - `testing`: a broker for tests.
 //! - `librdkafka/leader_hints.c`: stands in for a faulty function of the client library.
 #![warn(missing_docs)]
@@ -24,10 +23,10 @@ mod changelog;
 mod clock;
 mod ends;
 mod error;
-mod identity;
 mod log;
 mod marks;
 mod membership;
+mod native;
 mod outside;
 mod ownership;
 mod producers;

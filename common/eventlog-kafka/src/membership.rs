@@ -15,8 +15,8 @@ use rdkafka::{ClientContext, TopicPartitionList};
 use streams::{Offset, Partition, TopicPartition};
 
 use crate::error::{Error, unreachable};
-use crate::identity;
 use crate::log;
+use crate::native;
 use crate::ownership::{Ownership, whole_partitions};
 use crate::records::{answered, list, partition};
 use crate::requests::Broker;
@@ -90,7 +90,7 @@ impl ConsumerContext for Callbacks {
                     tracing::warn!(%error, "partitions are read twice: they cannot be paused");
                 }
                 let (owned, trouble) = self.whole(&assigned(client));
-                let metadata = identity::of(client, self.group);
+                let metadata = native::identity(client, self.group);
                 let mut ownership = self.shared.lock();
                 ownership.set_owned(&owned);
                 ownership.set_metadata(metadata);
@@ -226,7 +226,7 @@ fn poll(client: &Client, group: &str, shared: &Shared) {
         }
         // While a commit is under way the next poll is soon enough.
         if let Ok(mut ownership) = shared.ownership.try_lock() {
-            ownership.set_metadata(identity::of(client, group));
+            ownership.set_metadata(native::identity(client, group));
         }
         // Somebody has to notice that a broker is back, also where nobody asks it for anything.
         if !shared.broker.is_there() && client.fetch_metadata(None, PROBE).is_ok() {

@@ -14,6 +14,7 @@ use streams::{ConsumedRecord, Fetched, Offset, TopicName, TopicPartition};
 use crate::clock::Deadline;
 use crate::ends::{Ends, ends_of};
 use crate::error::{Error, unreachable};
+use crate::native;
 use crate::records::{consumed, known, list, partition, position, raw_partition};
 use crate::remarks::{self, Remarks};
 use crate::settings::Settings;
@@ -291,7 +292,9 @@ impl Reader {
         from: &[(TopicPartition, Offset)],
         records_max: usize,
     ) -> Result<Fetched, LogError> {
-        let passed = self.client.position().map_err(unreachable)?;
+        let places = self.places.keys().map(|of| (*of, rdkafka::Offset::Invalid));
+        let passed = native::positions(&self.client, list(places).map_err(unreachable)?);
+        let passed = passed.map_err(unreachable)?;
         for element in passed.elements() {
             let Some(topic) = self.topics.get(element.topic()) else { continue };
             let Some(partition) = partition(element.partition()) else { continue };

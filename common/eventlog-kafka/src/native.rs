@@ -1,18 +1,21 @@
-//! Who a consumer is in its group, for a producer of another library: `rdkafka` hands it to its own
-//! producers only.
-#![expect(unsafe_code, reason = "the functions of librdkafka that tell it have no safe wrapper")]
+//! What librdkafka tells and `rdkafka` does not pass on, or only by a detour.
+#![expect(unsafe_code, reason = "these functions of librdkafka have no safe wrapper")]
 
 use std::ffi::CStr;
 
 use krafka::consumer::ConsumerGroupMetadata;
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings::{
     rd_kafka_consumer_group_metadata, rd_kafka_consumer_group_metadata_destroy,
     rd_kafka_consumer_group_metadata_generation_id, rd_kafka_consumer_group_metadata_member_id,
+    rd_kafka_position,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{IsError, KafkaError};
 
-/// Who a consumer is in its group now. `None` before it has joined.
-pub(crate) fn of<C: ConsumerContext>(
+/// Who a consumer is in its group now, for a producer of another library: `rdkafka` hands it to its
+/// own producers only. `None` before it has joined.
+pub(crate) fn identity<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     group: &str,
 ) -> Option<ConsumerGroupMetadata> {
@@ -32,4 +35,16 @@ pub(crate) fn of<C: ConsumerContext>(
     };
     let metadata = ConsumerGroupMetadata::new(group, epoch, member, None);
     metadata.is_fenceable().then_some(metadata)
+}
+
+/// A list of partitions with how far a consumer has read each. `rdkafka` asks for those of the whole
+/// assignment, which takes a way to another thread and back.
+pub(crate) fn positions<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    of: TopicPartitionList,
+) -> Result<TopicPartitionList, KafkaError> {
+    // SAFETY: the client is alive for as long as `consumer` is borrowed, and the function may be
+    // called from any thread. The list that it writes to is ours alone.
+    let code = unsafe { rd_kafka_position(consumer.client().native_ptr(), of.ptr()) };
+    if code.is_error() { Err(KafkaError::OffsetFetch(code.into())) } else { Ok(of) }
 }
