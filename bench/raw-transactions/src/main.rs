@@ -1,8 +1,9 @@
 //! What a broker gives to a bare loop of transactions, without the log or anything above it:
 //! `cargo run --release -p raw-transactions`, with `KAFKA_BOOTSTRAP_SERVERS` set, and `PARTITIONS`
 //! where topics are to have others than 6. One thread consumes a record, writes one to each of some
-//! partitions, sends its offset and commits; two producers take turns, as a session's do. Prints
-//! one line of JSON for each number of partitions that a transaction writes to.
+//! partitions, sends its offset and commits; two producers take turns. All of it is librdkafka's,
+//! which most programs use; a log makes its transactions with another client (ADR 011). Prints one
+//! line of JSON for each number of partitions that a transaction writes to.
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 
 mod raw;

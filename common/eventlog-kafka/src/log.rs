@@ -87,6 +87,10 @@ impl KafkaLog {
         services: &[Service],
     ) -> Result<Self, Error> {
         settings.check()?;
+        let properties = settings.passed_over();
+        if !properties.is_empty() {
+            tracing::info!(?properties, "transactions are made without these properties");
+        }
         let cluster = topics::prepare(&settings, topics, services)?;
         let ends = Arc::new(Ends::new(&settings)?);
         let broker = Arc::new(Broker::default());

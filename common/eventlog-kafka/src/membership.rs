@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use eventlog::{Membership, Waker};
+use krafka::consumer::ConsumerGroupMetadata;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientContext, TopicPartitionList};
@@ -188,6 +189,13 @@ impl Member {
     /// Tells those who wait to give partitions up that the session has heard of it.
     pub(crate) fn has_told(&self) {
         self.shared.told.notify_all();
+    }
+
+    /// Whether this is who the member is now.
+    pub(crate) fn is(&self, known: &ConsumerGroupMetadata) -> bool {
+        let client = self.client.as_ref();
+        let now = client.and_then(|client| native::identity(client, known.group_id()));
+        now.is_some_and(|now| now == *known)
     }
 
     /// The offsets that the group has committed. Stable: where a transaction with offsets is open,

@@ -37,8 +37,8 @@ pub(crate) fn identity<C: ConsumerContext>(
     metadata.is_fenceable().then_some(metadata)
 }
 
-/// A list of partitions with how far a consumer has read each. `rdkafka` asks for those of the whole
-/// assignment, which takes a way to another thread and back.
+/// A list of partitions with how far a consumer has read each. `rdkafka` asks for those of the
+/// whole assignment, which takes a way to another thread and back.
 pub(crate) fn positions<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     of: TopicPartitionList,

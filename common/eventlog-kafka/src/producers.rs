@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::time::Duration;
 
 use krafka::consumer::ConsumerGroupMetadata;
@@ -18,7 +19,6 @@ use krafka::producer::{
 use krafka::{CloseOptions, Kafka, KrafkaError};
 use streams::{Offset, Partition, ProducedRecord, TopicName};
 use tokio::runtime::Runtime;
-use tokio::time::error::Elapsed;
 
 use crate::error::unreachable;
 use crate::records::{offset, partition, sent};
@@ -28,9 +28,14 @@ use crate::settings::Settings;
 const PIECE_BYTES_MAX: usize = 900_000;
 /// How long to wait at first before asking again for what the broker is not ready for.
 const RETRY_PAUSE: Duration = Duration::from_millis(2);
-/// How long offsets may take. The client asks again and again where the broker has heard of another
-/// epoch of the member, but the epoch that it asks with stays the same.
-const OFFSETS_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How often to look whether the member is still who it was. Where the broker knows another epoch
+/// of it, the client asks again and again, with the one from before.
+const LOOK: Duration = Duration::from_millis(50);
+/// How many transactions in a row a producer aborts at most. One that has given up may go on
+/// beginning and aborting transactions for ever.
+const ABORTS_MAX: u32 = 5;
+/// How long it may take to close producers that nobody waits for.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Why a transaction does not hold, or may not.
 #[derive(Debug)]
@@ -48,16 +53,19 @@ pub(crate) enum Failure {
 pub(crate) struct Positions<'a> {
     pub(crate) offsets: &'a [TopicPartitionOffset],
     pub(crate) member: &'a ConsumerGroupMetadata,
+    /// Whether the member is still who it was.
+    pub(crate) is_current: &'a dyn Fn() -> bool,
 }
 
 /// The producers of one session.
 pub(crate) struct Producers {
     pair: [TransactionalProducer; 2],
     turn: usize,
+    /// How many transactions in a row each has aborted.
+    aborts: [u32; 2],
     changelog: TopicName,
     timeout: Duration,
-    /// Whatever the producers do happens in here, on the thread of who calls and while they wait.
-    runtime: Runtime,
+    runtime: Within,
 }
 
 impl Producers {
@@ -69,9 +77,9 @@ impl Producers {
         changelog: TopicName,
     ) -> Result<Self, eventlog::Error> {
         let client = settings.transactions()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(unreachable)?;
-        let opened = within(&runtime, settings.request_timeout, async {
+        let runtime = Within::new().map_err(unreachable)?;
+        // Whatever takes too long says so before that.
+        let opened = runtime.wait(2 * settings.request_timeout, async {
             let kafka = client.connect().await?;
             let open = |number: usize| producer(&kafka, settings, format!("{id}-{number}"));
             tokio::try_join!(open(0), open(1))
@@ -83,7 +91,7 @@ impl Producers {
             );
         }
         let (pair, timeout) = ([first, second], settings.commit_timeout);
-        Ok(Producers { pair, turn: 0, changelog, timeout, runtime })
+        Ok(Producers { pair, turn: 0, aborts: [0, 0], changelog, timeout, runtime })
     }
 
     /// Writes records and positions as one transaction. Gives the offset after the last record of
@@ -99,32 +107,65 @@ impl Producers {
         }
         self.turn ^= 1;
         let transaction = transaction(&self.pair[self.turn], records, positions);
-        let unanswered = |_| Failure::Unknown("no answer in time".to_owned());
-        let written = within(&self.runtime, self.timeout, transaction).map_err(unanswered)??;
-        Ok(ends(self.changelog, &written))
+        let outcome = self.runtime.wait(self.timeout, transaction);
+        let outcome = outcome.unwrap_or_else(|late| Err(Failure::Unknown(late)));
+        self.count_aborts(&outcome);
+        match outcome {
+            Err(Failure::Aborted(reason)) if self.aborts[self.turn] > ABORTS_MAX => {
+                Err(Failure::Unknown(format!("aborted again and again: {reason}")))
+            }
+            outcome => outcome.map(|written| ends(self.changelog, &written)),
+        }
+    }
+
+    fn count_aborts<T>(&mut self, outcome: &Result<T, Failure>) {
+        let aborts = &mut self.aborts[self.turn];
+        *aborts = if outcome.is_ok() { 0 } else { *aborts + 1 };
     }
 }
 
 impl Drop for Producers {
     /// Nobody waits for what may be under way: it was told to be unknown.
     fn drop(&mut self) {
-        let at_once = || CloseOptions::new().timeout(Duration::ZERO);
-        self.runtime.block_on(async {
-            for producer in &self.pair {
-                if let Err(error) = producer.close_with(at_once()).await {
+        let pair = &self.pair;
+        let closed = self.runtime.wait(CLOSE_TIME_MAX, async {
+            for producer in pair {
+                let at_once = CloseOptions::new().timeout(Duration::ZERO);
+                if let Err(error) = producer.close_with(at_once).await {
                     tracing::debug!(%error, "a producer was closed in the middle of something");
                 }
             }
         });
+        if let Err(error) = closed {
+            tracing::debug!(error, "producers were left behind");
+        }
     }
 }
 
-fn within<T>(
-    runtime: &Runtime,
-    time: Duration,
-    what: impl Future<Output = T>,
-) -> Result<T, Elapsed> {
-    runtime.block_on(async { tokio::time::timeout(time, what).await })
+/// Whatever producers do happens in here, on the thread of who waits for it and while they wait.
+struct Within(Option<Runtime>);
+
+impl Within {
+    fn new() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Within(Some(runtime)))
+    }
+
+    /// Waits for so long at most, and says so where that was not enough.
+    fn wait<T>(&self, time: Duration, what: impl Future<Output = T>) -> Result<T, String> {
+        let late = || format!("no answer within {} s", time.as_secs_f32());
+        let runtime = self.0.as_ref().ok_or_else(late)?;
+        runtime.block_on(async { tokio::time::timeout(time, what).await }).map_err(|_| late())
+    }
+}
+
+impl Drop for Within {
+    /// A look-up of a name may hang.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 async fn producer(
@@ -167,15 +208,19 @@ async fn write(
     }
     // While the records are on their way.
     if !positions.offsets.is_empty() {
-        let offsets = producer.send_offsets(positions.offsets, positions.member);
-        let taken = tokio::time::timeout(OFFSETS_WAIT_MAX, offsets).await;
-        taken.unwrap_or_else(|_| Err(KrafkaError::timeout("taking the group's offsets")))?;
+        tokio::select! {
+            taken = producer.send_offsets(positions.offsets, positions.member) => taken?,
+            () = becomes_outdated(positions) => {
+                return Err(KrafkaError::timeout("taking offsets of a member that has changed"));
+            }
+        }
     }
     let mut written = Vec::with_capacity(records.len());
     for delivery in deliveries {
         let record = delivery.await?;
         if !record.is_success() {
-            return Err(KrafkaError::illegal_state("a record was written who knows where"));
+            let reason = "the broker had a record already, and does not tell its offset";
+            return Err(KrafkaError::illegal_state(reason));
         }
         written.push(record);
     }
@@ -183,12 +228,21 @@ async fn write(
     Ok(written)
 }
 
+async fn becomes_outdated(positions: &Positions<'_>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if !(positions.is_current)() {
+            return;
+        }
+    }
+}
+
 /// Ends a transaction that was not committed, where that is certain.
 async fn abort(producer: &TransactionalProducer, error: &KrafkaError) -> Failure {
     let reason = error.to_string();
     // Fatal, which does not prove a newer owner: so it is when the broker ended a transaction that
     // was open for too long. Or about to be committed, with no answer.
-    if producer.state() != TransactionState::Open {
+    if producer.state() != TransactionState::Open || error.is_fatal() {
         return Failure::Unknown(reason);
     }
     match producer.abort().await {
@@ -199,8 +253,7 @@ async fn abort(producer: &TransactionalProducer, error: &KrafkaError) -> Failure
 }
 
 fn is_of_no_member(error: &KrafkaError) -> bool {
-    let codes = [ErrorCode::UnknownMemberId, ErrorCode::FencedMemberEpoch];
-    matches!(error, KrafkaError::Broker { code, .. } if codes.contains(code))
+    matches!(error, KrafkaError::Broker { code: ErrorCode::UnknownMemberId, .. })
 }
 
 /// The offset after the last record of each of a topic's partitions.

@@ -10,7 +10,7 @@ use crate::error::Error;
 type Properties = BTreeMap<String, String>;
 
 /// Properties of security that both libraries have.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "enable.ssl.certificate.verification",
     "sasl.mechanism",
     "sasl.mechanisms",
@@ -21,6 +21,7 @@ const KNOWN: [&str; 12] = [
     "ssl.ca.pem",
     "ssl.certificate.location",
     "ssl.certificate.pem",
+    "ssl.endpoint.identification.algorithm",
     "ssl.key.location",
     "ssl.key.pem",
 ];
@@ -28,12 +29,14 @@ const KNOWN: [&str; 12] = [
 /// refused: to go on without it may be less safe than was asked for.
 const PREFIXES: [&str; 5] = ["enable.sasl.", "enable.ssl.", "sasl.", "security.", "ssl."];
 
+/// Whether a property is one of security.
+pub(crate) fn is_of_security(name: &str) -> bool {
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// How the client of transactions proves who it is, and hides what it says.
 pub(crate) fn of(properties: &Properties) -> Result<AuthConfig, Error> {
-    let is_unknown = |name: &&String| {
-        let of_security = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        of_security && !KNOWN.contains(&name.as_str())
-    };
+    let is_unknown = |name: &&String| is_of_security(name) && !KNOWN.contains(&name.as_str());
     if let Some(name) = properties.keys().find(is_unknown) {
         return Err(refused(name, "transactions cannot be made with it"));
     }
@@ -51,9 +54,16 @@ fn sasl(properties: &Properties) -> Result<AuthConfig, Error> {
     let needed = |name: &str| {
         property(properties, name).ok_or_else(|| refused(name, "SASL needs it, and it is not set"))
     };
-    let mechanism = property(properties, "sasl.mechanism")
-        .or_else(|| property(properties, "sasl.mechanisms"))
-        .unwrap_or_default();
+    let names = ["sasl.mechanism", "sasl.mechanisms"];
+    let mechanism = match names.map(|name| property(properties, name)) {
+        [Some(one), Some(other)] if one != other => {
+            return Err(refused(
+                names[0],
+                "sasl.mechanisms, another name of it, has another value",
+            ));
+        }
+        [one, other] => one.or(other).unwrap_or_default(),
+    };
     let with = match mechanism {
         "PLAIN" => AuthConfig::sasl_plain,
         "SCRAM-SHA-256" => AuthConfig::sasl_scram_sha256,
@@ -74,19 +84,30 @@ fn tls(properties: &Properties) -> Result<TlsConfig, Error> {
             return Err(refused("enable.ssl.certificate.verification", "it is true or false"));
         }
     };
+    let endpoint = "ssl.endpoint.identification.algorithm";
+    if property(properties, endpoint).is_some_and(|algorithm| algorithm != "https") {
+        return Err(refused(endpoint, "transactions are made with https only"));
+    }
     let mut tls = if is_verified { TlsConfig::new() } else { TlsConfig::insecure() };
     tls = match (property(properties, "ssl.ca.location"), property(properties, "ssl.ca.pem")) {
         (Some(path), _) => tls.with_ca_cert(path),
         (None, Some(pem)) => tls.with_ca_cert_pem(pem),
         (None, None) => with_authorities_of_the_machine(tls),
     };
-    let pair = |certificate: &str, key: &str| {
-        let certificate = property(properties, certificate);
-        certificate.zip(property(properties, key))
+    let pair = |certificate: &'static str, key: &'static str| {
+        let both = [certificate, key].map(|name| property(properties, name));
+        let reason = format!("{certificate} and {key} go together");
+        match both {
+            [Some(certificate), Some(key)] => Ok(Some((certificate, key))),
+            [None, None] => Ok(None),
+            [Some(_), None] => Err(refused(certificate, &reason)),
+            [None, Some(_)] => Err(refused(key, &reason)),
+        }
     };
-    if let Some((certificate, key)) = pair("ssl.certificate.location", "ssl.key.location") {
+    if let Some((certificate, key)) = pair("ssl.certificate.location", "ssl.key.location")? {
         tls = tls.with_client_cert(certificate, key);
-    } else if let Some((certificate, key)) = pair("ssl.certificate.pem", "ssl.key.pem") {
+    }
+    if let Some((certificate, key)) = pair("ssl.certificate.pem", "ssl.key.pem")? {
         tls = tls.with_client_cert_pem(certificate, key.as_bytes().to_vec());
     }
     Ok(tls)
@@ -166,5 +187,11 @@ mod tests {
         assert_eq!(refused_for(&[sasl]), "sasl.mechanism");
         assert_eq!(refused_for(&[sasl, ("sasl.mechanism", "GSSAPI")]), "sasl.mechanism");
         assert_eq!(refused_for(&[sasl, LOGIN[0], LOGIN[1]]), "sasl.password");
+        let other = ("sasl.mechanisms", "PLAIN");
+        assert_eq!(refused_for(&[sasl, LOGIN[0], other]), "sasl.mechanism");
+        let tls = ("security.protocol", "ssl");
+        assert_eq!(refused_for(&[tls, ("ssl.key.pem", "key")]), "ssl.key.pem");
+        let endpoint = "ssl.endpoint.identification.algorithm";
+        assert_eq!(refused_for(&[tls, (endpoint, "none")]), endpoint);
     }
 }

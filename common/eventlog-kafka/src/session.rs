@@ -27,7 +27,8 @@ use crate::store::Store;
 /// A worker's connection to a [`KafkaLog`](crate::KafkaLog).
 ///
 /// What it owns may change at any moment, but never in the middle of a call, and what its user
-/// believes to own only in [`Session::assignment`].
+/// believes to own only in [`Session::assignment`]. It is for a thread of its own: its calls block,
+/// on a runtime that cannot run within another one.
 pub struct KafkaSession {
     service: Service,
     sources: Vec<TopicName>,
@@ -152,7 +153,8 @@ impl KafkaSession {
         let Some(producers) = &mut self.producers else {
             return Err(Failure::Unknown("the session is not open".to_owned()));
         };
-        let positions = Positions { offsets: &offsets, member: &member };
+        let is_current = || self.member.is(&member);
+        let positions = Positions { offsets: &offsets, member: &member, is_current: &is_current };
         let ends = producers.commit(&records, &positions)?;
         drop(ownership);
         self.marks.extend(marks_written(&records, &ends));

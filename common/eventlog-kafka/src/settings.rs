@@ -102,6 +102,12 @@ impl Settings {
         security::of(&self.properties).map(drop)
     }
 
+    /// Properties that the client of transactions goes without.
+    pub(crate) fn passed_over(&self) -> Vec<&String> {
+        let is_taken = |name: &str| name == "client.id" || security::is_of_security(name);
+        self.properties.keys().filter(|name| !is_taken(name)).collect()
+    }
+
     /// What all clients have. Others may set what is here; what is set further below stays.
     pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -230,6 +236,7 @@ mod tests {
         settings.properties.insert("socket.nagle.disable".into(), "true".into());
         assert_eq!(settings.check(), Ok(()));
         assert_eq!(settings.reader("orders").get("socket.nagle.disable"), Some("true"));
+        assert_eq!(settings.passed_over(), ["socket.nagle.disable"]);
 
         settings.properties.insert("isolation.level".into(), "read_uncommitted".into());
         let refused = settings.check();

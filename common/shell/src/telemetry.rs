@@ -4,6 +4,7 @@ use std::env;
 use std::io::{self, IsTerminal};
 
 use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
@@ -41,8 +42,11 @@ pub fn start() {
 
 /// What lets those lines through that are wanted, in the language of `RUST_LOG`.
 fn filter(wanted: &str) -> EnvFilter {
+    let wanted = if EnvFilter::try_new(wanted).is_err() { DEFAULT_FILTER } else { wanted };
     let wanted = if wanted.is_empty() { DEFAULT_FILTER } else { wanted };
-    EnvFilter::builder().parse_lossy(format!("{QUIETER},{wanted}"))
+    let filter = EnvFilter::new(wanted);
+    let is_quiet = filter.max_level_hint().is_some_and(|level| level <= LevelFilter::WARN);
+    if is_quiet { filter } else { EnvFilter::new(format!("{QUIETER},{wanted}")) }
 }
 
 /// The form with this name; that of no name is text.
@@ -138,12 +142,16 @@ pub(crate) mod tests {
             let guard = written.log_json(filter);
             tracing::info!(target: "krafka::producer", "transaction committed");
             tracing::info!("ready");
+            tracing::warn!(target: "krafka::producer", "transaction aborted");
             drop(guard);
             written.lines().len()
         };
-        assert_eq!(lines_of(""), 1);
-        assert_eq!(lines_of("info"), 1);
-        assert_eq!(lines_of("info,krafka=info"), 2);
+        assert_eq!(lines_of(""), 2);
+        assert_eq!(lines_of("info"), 2);
+        assert_eq!(lines_of("info,krafka=info"), 3);
+        assert_eq!(lines_of("off"), 0);
+        assert_eq!(lines_of("error"), 0);
+        assert_eq!(lines_of("no=such=filter"), 2);
     }
 
     #[test]
