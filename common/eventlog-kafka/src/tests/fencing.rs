@@ -63,7 +63,7 @@ fn one_that_left_its_group_without_knowing_is_refused_by_the_broker() {
 }
 
 #[test]
-fn one_that_has_not_heard_that_a_partition_has_gone_is_refused_and_its_producers_go_on() {
+fn one_that_has_not_heard_that_a_partition_has_gone_is_refused_until_it_is_doubted() {
     let Some(setup) = Setup::find() else { return };
     let log = setup.connect();
     let mut session = setup.join(&log, ALL);
