@@ -228,8 +228,10 @@ async fn write(
     Ok(written)
 }
 
+/// Ends when the member is another than the one that offsets are sent for.
 async fn becomes_outdated(positions: &Positions<'_>) {
     loop {
+        // librdkafka calls nobody when a member gets another epoch: one has to look.
         tokio::time::sleep(LOOK).await;
         if !(positions.is_current)() {
             return;

@@ -42,9 +42,10 @@ pub fn start() {
 
 /// What lets those lines through that are wanted, in the language of `RUST_LOG`.
 fn filter(wanted: &str) -> EnvFilter {
-    let wanted = if EnvFilter::try_new(wanted).is_err() { DEFAULT_FILTER } else { wanted };
-    let wanted = if wanted.is_empty() { DEFAULT_FILTER } else { wanted };
+    let is_usable = !wanted.is_empty() && EnvFilter::try_new(wanted).is_ok();
+    let wanted = if is_usable { wanted } else { DEFAULT_FILTER };
     let filter = EnvFilter::new(wanted);
+    // To one that lets no more than warnings through, the directive could only add lines.
     let is_quiet = filter.max_level_hint().is_some_and(|level| level <= LevelFilter::WARN);
     if is_quiet { filter } else { EnvFilter::new(format!("{QUIETER},{wanted}")) }
 }
